@@ -13,7 +13,8 @@ ITEMS = 600
 
 
 def main(tasks: list[str]) -> None:
-    from stages.problems.ood import dyval, shortcuts, surface_features
+    from stages.lib.procedural import dyval
+    from stages.problems.ood import shortcuts, surface_features
 
     for task in tasks or dyval.TASKS:
         for order in dyval.ORDERS:

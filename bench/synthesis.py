@@ -24,7 +24,7 @@ def measure_seconds(work: Callable[[], object]) -> float:
 
 def measure_dyval() -> tuple[list[tuple[str, float, float]], float]:
     """(task, items a second at the default level, at the hardest) and the average over the tasks at the default one."""
-    from stages.problems.ood import dyval
+    from stages.lib.procedural import dyval
 
     dyval.generate_problems(dyval.TASKS[0], 20, seed=0)
     rows, total = [], 0.0

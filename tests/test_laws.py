@@ -28,6 +28,7 @@ SOURCES = sorted(path for folder in ("stages", "bench", "tests") for path in (RO
 ARROWS = {
     "page": {"display", "metrics", "models", "reports"},
     "hub": {"models", "verifiers"},
+    "adaptation": {"metrics"},
     "compression": {"models"},
     "arena": {"chat", "display", "grading"},
     "chat": {"inference", "models"},

@@ -160,6 +160,7 @@ def test_another_equal_configuration_leaves_samples_labels_and_scores_fresh(fini
             "genrm",
             "preference",
             "honesty",
+            "adaptation",
             "many_shot",
             "pseudocode",
             "report",

@@ -42,8 +42,12 @@ def bpc(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0, ..")] = "auto",
     out: Annotated[Path | None, typer.Option(help="A JSONL file for the figures, a row a text.")] = None,
 ) -> None:
-    """Bits per character and per byte: how well a model compresses texts. Every token is scored exactly once."""
+    """Bits per character and per byte: how well a model compresses texts. Every token is scored exactly once.
+
+    A run that was killed goes on where it was when it is called again.
+    """
     from stages.lib.compression import bits, documents
+    from stages.lib.compression.kept_sums import KeptSums
     from stages.lib.core import files
     from stages.lib.display import terminal
     from stages.lib.models import loading
@@ -59,14 +63,17 @@ def bpc(
     place = loading.resolve_device(device)
     loading.check_bf16_support(place, dtype, "--dtype float16")
     net, tokenizer = _load(model, dtype)
-    net, progress, rows = net.to(place), Progress("bpc"), []
+    net, progress, rows, kept_files = net.to(place), Progress("bpc"), [], []
     with progress.report():
         for corpus in corpora:
 
             def track(items: Iterable[Any], total: int, name: str = corpus.name) -> Iterator[Any]:
                 return progress.track(items, total, name)
 
-            measured = bits.measure(net, tokenizer, corpus, block, stride, batch_tokens, track)
+            # The sums of a batch depend on what else is in it, in the last bits, so its size is part of the key.
+            kept = KeptSums(find_unfinished(model, corpus.sha256, block, stride, batch_tokens, dtype, str(place)))
+            kept_files.append(kept.path)
+            measured = bits.measure(net, tokenizer, corpus, block, stride, batch_tokens, track, kept)
             figures = {
                 "model": model,
                 "corpus": corpus.name,
@@ -77,6 +84,8 @@ def bpc(
             rows.append(figures)
     if out:
         files.write_text(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    for path in kept_files:
+        path.unlink(missing_ok=True)
     cells = [
         [row["corpus"], f"{row['bpc']:.4f}", f"{row['bpb']:.4f}", *(f"{row[name]:,}" for name in COUNTS)]
         for row in rows
@@ -84,6 +93,17 @@ def bpc(
     terminal.print_table(HEADER, cells, HEADER[1:])
     print()
     terminal.print_list(_write_notes(rows))
+
+
+def find_unfinished(model: str, *settings: Any) -> Path:
+    """Where the sums of a text are kept until all are there: by the model's files and by what the sums depend on."""
+    import hashlib
+
+    path = Path(model)
+    stats = [(file.name, file.stat()) for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
+    identity = sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+    key = hashlib.sha256(json.dumps([identity, settings]).encode()).hexdigest()[:16]
+    return Path(f".checkpoints/bpc-{key}.jsonl")
 
 
 def _load(model: str, dtype: str) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CHECKERS = {
     "operators": "stages.lib.operators.registry",
     "augmentation": "stages.problems.augmentation.masking",
-    "dyval": "stages.problems.ood.dyval",
+    "dyval": "stages.lib.procedural.dyval",
     "mpa": "stages.problems.ood.mpa",
     "competition": "stages.lib.procedural.competition",
 }

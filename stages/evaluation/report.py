@@ -1,8 +1,8 @@
 """The report: one HTML page with the results, how they came about, and a browser of problems and solutions.
 
-Reads   what `best_of_n` reads and wrote, data/labels/audit.json, data/arena/{judges.json, ratings.csv, report.md},
-        figures and history.csv of the stages before, data/benchmarks/provenance.json, the models (their md5), params.yaml,
-        the default preset, requirements.lock
+Reads   what `best_of_n` reads and wrote, data/labels/audit.json, data/arena/{judges.json, ratings.csv, ratings.png,
+        report.md}, figures and history.csv of the stages before, data/benchmarks/provenance.json, the models (their md5),
+        params.yaml, the default preset, requirements.lock
 Writes  data/report/{index.html, metrics.json}
 
 The page needs no network and no server; open it from disk. It is a DVC output, so equal inputs give equal bytes: it names
@@ -45,6 +45,7 @@ STAGES = (
     "genrm",
     "preference",
     "honesty",
+    "adaptation",
     "scores",
     "best_of_n",
     "arena",
@@ -79,6 +80,14 @@ REPORTS = {
         "Coverage: what is answered; accuracy: of that. Refusal recall: refused of what has no answer; over-refusal: of "
         "what the generator knows. To refuse more always looks careful, so policies are compared with the verifier at "
         "equal coverage, paired over the same items. A score of 0 is what refusing everything earns.",
+        "curve.png",
+    ),
+    "adaptation": (
+        "Learning where it is weak",
+        "Slices of new problems on which the generator solves less than on the rest, tested again on fresh problems; then "
+        "four arms that learn equally many problems and tokens: of the weak slices, of every kind alike, of slices at "
+        "random, and old ones alone. Only targeted minus the others, on test problems that no round has seen, says what "
+        "looking for weak slices is worth. Stars survive the correction for all rows (Holm).",
         "curve.png",
     ),
     "compression": (
@@ -174,9 +183,12 @@ def build(run: execution.StageRun[Params]) -> Report:
         "label_terms": list(glossary.LABEL_TERMS.items()),
         "dated": render.UNDATED,
         "reliability": True,
-        "arena": arena.describe(
-            judges, *(run.input_path("arena", name).read_text("utf-8") for name in ("ratings.csv", "report.md"))
-        ),
+        "arena": {
+            "picture": render.embed(run.input_path("arena", "ratings.png")),
+            **arena.describe(
+                judges, *(run.input_path("arena", name).read_text("utf-8") for name in ("ratings.csv", "report.md"))
+            ),
+        },
         "reports": [
             render.describe_report(
                 stage, title, meaning, run.input_path(stage, "report.md"), run.input_path(stage, picture)

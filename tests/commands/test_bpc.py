@@ -9,8 +9,13 @@ import torch
 from stages import __main__ as command_line
 from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.core.errors import UserError
-from stages.lib.models import loading
+from stages.lib.models import loading, sources
 from tests.helpers import tiny_models
+from tests.lib.models.test_sources import TOKENS, write_gguf
+
+
+class Killed(Exception):
+    """Stands for the end of the process: what is on disk stays, nothing else does."""
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +64,47 @@ def test_a_row_for_each_text(call, uniform, tmp_path, capsys):
     )
     shown = capsys.readouterr().out
     assert "bits per character" in shown and "The tokenizer has no begin token" in shown
+
+
+def test_a_killed_run_goes_on_with_equal_bytes(call, uniform, tmp_path, monkeypatch):
+    from stages.lib.compression import bits
+
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text(f"{name}: Ann has 3 coins and Bob has 12 more. " * 40, encoding="utf-8")
+    words = (uniform, "a.txt", "b.txt", "--block", 32, "--batch-tokens", 64, "--device", "cpu", "--out")
+    call(*words, "whole.jsonl")
+    assert not list((tmp_path / ".checkpoints").iterdir()), "what is done is cleared away"
+    real, calls = bits.score_batch, []
+
+    def score(*arguments):
+        if len(calls) == limit:
+            raise Killed
+        calls.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr(bits, "score_batch", score)
+    limit = 25  # in the second text
+    with pytest.raises(Killed):
+        call(*words, "killed.jsonl")
+    assert not (tmp_path / "killed.jsonl").exists() and len(list((tmp_path / ".checkpoints").iterdir())) == 2
+    limit, before = None, len(calls)
+    call(*words, "killed.jsonl")
+    assert (tmp_path / "killed.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    again = len(calls) - before
+    call(*words, "other.jsonl")
+    assert len(calls) - before - again == before + again, "nothing was computed twice"
+
+
+def test_a_gguf_file_has_the_bits_of_the_folder_that_it_was_made_from(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_gguf(tmp_path / "m.gguf", tiny_models.make_model("llama", len(TOKENS)))
+    loading.save(*sources.read_gguf(tmp_path / "m.gguf"), tmp_path / "folder")
+    (tmp_path / "a.txt").write_text("ab c ab ab c " * 30, encoding="utf-8")
+    for name in ("m.gguf", "folder"):
+        call(name, "a.txt", "--block", 32, "--device", "cpu", "--out", f"{name}.jsonl")
+    first, second = (json.loads((tmp_path / f"{name}.jsonl").read_text()) for name in ("m.gguf", "folder"))
+    assert first["bpc"] == pytest.approx(second["bpc"], rel=1e-6) and first["begin"] and first["chars"] == 390
 
 
 def test_what_is_refused(call, uniform, tmp_path):

@@ -45,6 +45,10 @@ def test_mistakes_are_one_sentence(tmp_path):
     ):
         done = project.run_command_line(*command, code=2)
         assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr, done.stderr
+    real = project.run(sys.executable, "-m", "stages", *command, code=2)
+    assert (real.stdout, real.stderr) == (done.stdout, done.stderr), (
+        "the process of the other commands is like a user's"
+    )
     assert "No such command" in project.run_command_line("nope", code=2).stderr
 
 

@@ -43,7 +43,7 @@ def test_a_section_shows_shared_values_and_the_whole_list_shows_them_once(capsys
         (
             "training.optimizer",
             "except base.optimizer muon, generator.optimizer adamw, preference.optimizer adamw, "
-            "honesty.optimizer adamw, compression.optimizer adamw, pseudocode.optimizer adamw",
+            "honesty.optimizer adamw, adaptation.optimizer adamw, compression.optimizer adamw, pseudocode.optimizer adamw",
         ),
         ("benchmarks.hub.repo", "value (not set)"),
         ("benchmarks.path.train", "allowed a string or a list; each: a string"),

@@ -3,12 +3,16 @@
 import csv
 import json
 import re
+import shutil
+from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from stages.evaluation.arena import __main__ as stage
 from stages.evaluation.arena import players, tournament
 from stages.evaluation.arena.players import Entry
+from stages.lib.arena import templates
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
 from tests.helpers import chat_server, tiny_models
@@ -140,7 +144,7 @@ SETTINGS = {
     "max_rows": 16,
     "dtype": "float32",
     "agent": {"kind": "rules"},
-    "template": "battle",
+    "template": str(templates.FOLDER / "battle.yaml"),
 }
 
 
@@ -152,6 +156,8 @@ SETTINGS = {
         ({"judges": ["orm", "orm"]}, "must differ"),
         ({"drawn": {"sampled": {"model": "base", "temperature": 1.0}}}, "none of the policies"),
         ({"problems": {"aime": 3}}, "test"),
+        ({"drawn": {"a": {"model": "orm", "temperature": 1.0}}}, "r_tuning"),
+        ({"template": "battle"}, "template"),
     ],
 )
 def test_settings_that_mean_nothing(change, reason):
@@ -213,6 +219,21 @@ def test_the_whole_stage(root):
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
 
 
+def test_models_that_preference_and_honesty_made_are_players(root):
+    for name, model in (("preference", "model"), ("honesty", "models/r_tuning"), ("honesty", "models/certain")):
+        shutil.copytree(root / "data/generator/model", root / "data" / name / model)
+    models = ("generator", "preference", "r_tuning", "certain")
+    drawn = {model: {"model": model, "temperature": 0.0} for model in models}
+    run(root, drawn=drawn, policies=[], problems={"test": 3})
+    rows = [row for row in csv.DictReader((root / "data/arena/ratings.csv").open()) if row["judge"] == "truth"]
+    assert {row["player"] for row in rows} == {*models} and {float(row["ties"]) for row in rows} == {9.0}
+    assert len({(row["rating"], row["solve_rate"]) for row in rows}) == 1, "one and the same model"
+    deps = YAML(typ="safe").load(Path("dvc.yaml").read_text())["stages"]["arena"]["deps"]
+    folders = {"/".join(("data", *parts)) for parts in players.MODELS.values()}
+    assert all(any(x.startswith(dep) for dep in deps if dep.startswith("data/")) for x in folders)
+    assert "${arena.template}" in deps
+
+
 def test_a_chat_model_judges_in_both_orders(root):
     with chat_server.serve("It is better.\nFirst") as server:
         agent = {"kind": "openai", "settings": {"model": "m", "base_url": server.url, "key_env": None}}
@@ -221,6 +242,8 @@ def test_a_chat_model_judges_in_both_orders(root):
         run(root, agent=agent, problems={"test": 3})
         assert len(server.requests) == count > 0, "answers are cached"
         assert re.search(r"\[First solution\]", server.requests[0]["messages"][-1]["content"])
+    report = (root / "data/arena/report.md").read_text()
+    assert f"Chat model: {count} requests, {10 * count:,} tokens read, of which the server had 0 cached" in report
     figures = json.loads((root / "data/arena/judges.json").read_text())["test"]["agent"]
     assert figures["first"] == 1.0 and figures["consistency"] == 0.0 and figures["agreement"] is not None
     said = [x for x in records.read_verdicts(root / "data/arena/verdicts.parquet") if x.judge == "agent"]
@@ -228,8 +251,13 @@ def test_a_chat_model_judges_in_both_orders(root):
 
 
 def test_what_the_user_has_to_mend(root):
-    with pytest.raises(UserError, match="arena.template: fact is not pairwise"):
-        run(root, agent={"kind": "hf"}, template="fact")
+    with pytest.raises(UserError, match="fact.yaml is not pairwise"):
+        run(root, agent={"kind": "hf"}, template=str(templates.FOLDER / "fact.yaml"))
+    with pytest.raises(UserError, match="absent.yaml'?: not found"):
+        run(root, agent={"kind": "hf"}, template="absent.yaml")
+    drawn = {"taught": {"model": "preference", "temperature": 0.0}}
+    with pytest.raises(UserError, match="data/preference/model: not found; run `dvc repro preference`"):
+        run(root, drawn=drawn)
     records.write_scores(root / "data/scores/test.parquet", [])
     with pytest.raises(UserError, match="data/scores/test.parquet has no scores of orm"):
         run(root)

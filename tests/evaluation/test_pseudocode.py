@@ -12,7 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.evaluation.pseudocode import __main__ as stage
-from stages.evaluation.pseudocode import arms, programs, prompts, replies, study, tasks
+from stages.evaluation.pseudocode import (
+    arms,
+    executions,
+    problem_plans,
+    programs,
+    prompts,
+    replies,
+    study,
+    summary,
+    tasks,
+)
+from stages.evaluation.pseudocode.dyval_programs import WITH_UNKNOWN
 from stages.evaluation.pseudocode.tasks import Instance, Task
 from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.chat import create
@@ -26,6 +37,10 @@ from tests.helpers import chat_server, dyval_items, tiny_models
 ITEMS = int(
     os.environ.get("ASSAY_PROGRAMS", "60")
 )  # of each kind, whose traces are compared; 2500: ten thousand in all
+DYVAL_TASKS = (
+    *("arithmetic", "linear_equation", "bool_logic", "deductive_logic", "abductive_logic", "reachability"),
+    "max_sum_path",
+)
 PUBLISHED = os.environ.get("ASSAY_BENCHMARKS", "")
 SHARES_OF_YES = {"web_of_lies": 0.488, "navigate": 0.42}
 SETTINGS = {
@@ -45,31 +60,37 @@ def get_values(printed):
 
 
 def make_problems(kind):
+    """Problems of two levels that have a program."""
     if kind == "gradeschool":
         return gradeschool.generate_problems("test", ITEMS, 5, steps=(2, 8))
     return [
         problem
-        for level in (0, 2)
+        for level in (1 if kind == "deductive_logic" else 0, 4 if kind.endswith("ctive_logic") else 2)
         for problem in dyval_items.make_items(kind, ITEMS // 2, level=level)
-        if problem.answer != "N/A"
+        if problem.answer != "N/A" or kind in WITH_UNKNOWN
     ]
 
 
-@pytest.mark.parametrize("kind", ["gradeschool", "arithmetic", "bool_logic", "reachability"])
+@pytest.mark.parametrize("kind", ["gradeschool", *DYVAL_TASKS])
 def test_the_trace_of_a_program_is_the_steps_that_its_problem_stores(kind):
     problems = make_problems(kind)
     assert len(problems) > ITEMS * 0.7
     for problem in problems:
-        plan = programs.write_plan(problem)
+        plan = problem_plans.write_plan(problem)
         assert plan, problem.id
         execution = run_program(plan.code)
         assert execution.error is None and execution.printed[-1] == f"{programs.FINAL} {problem.answer}"
-        stored = [step.value for step in problem.steps[:-1]]
+        values, stored = get_values(execution.printed), [step.value for step in problem.steps[:-1]]
+        assert len(values) == len(stored), "a line for each step"
         if kind == "reachability":  # its steps visit nodes and store one value
-            assert len(execution.printed) == len(problem.steps) and get_values(execution.printed)[-1] == stored[-1]
+            assert values[-1] == stored[-1]
         else:
-            assert get_values(execution.printed) == stored
+            assert [x if y is not None else None for x, y in zip(values, stored, strict=True)] == stored
         assert run_program(programs.remove_prints(plan.code)).printed == execution.printed[-1:]
+        [executed] = arms.run_arms(Task("t", [tasks.make_instance(problem)], []), None, ["executed"], None, "k")
+        assert executed.status == "answered" and executed.correct
+    if kind in WITH_UNKNOWN:
+        assert {problem.answer for problem in problems} == {"True", "False", "N/A"}
 
 
 def test_problems_without_an_answer_or_a_program_have_no_plan():
@@ -81,9 +102,15 @@ def test_problems_without_an_answer_or_a_program_have_no_plan():
         {"program": problem.program.model_copy(update={"generator": "lifted"})},
         {"program": problem.program.model_copy(update={"params": odd})},
     ):
-        assert programs.write_plan(problem.model_copy(update=changes)) is None
-    broken = [x for x in dyval_items.make_items("arithmetic", 60, level=4) if x.answer == "N/A"]
-    assert all(programs.write_plan(x) is None for x in broken)
+        assert problem_plans.write_plan(problem.model_copy(update=changes)) is None
+    for task, knobs in (
+        ("arithmetic", {"deleted": 1}),
+        ("linear_equation", {"cycles": 1}),
+        ("bool_logic", {"cycles": 1}),
+        ("max_sum_path", {}),
+    ):
+        broken = [x for x in dyval_items.make_items(task, 24, level=2, **knobs) if x.answer == "N/A"]
+        assert broken and all(problem_plans.write_plan(x) is None for x in broken), task
 
 
 def test_prints_can_be_removed_from_any_text():
@@ -114,7 +141,7 @@ def test_the_plans_here_solve_the_published_tasks(name):
     if not PUBLISHED or not path.is_file():
         pytest.skip("ASSAY_BENCHMARKS is not set: the published tasks are not here")
     task, plan = tasks.read_task(path, 1000, 3, 1), tasks.load_plan(name)
-    rows = [arms.judge_execution(task, x, arms.execute(x, plan)) for x in task.instances]
+    rows = [arms.judge_execution(task, x, executions.execute(plan.code, x.question, False)) for x in task.instances]
     assert len(rows) == 247 and all(row.correct for row in rows) and {row.status for row in rows} == {"answered"}
     answers = Counter(x.answer for x in (*task.instances, *task.shown))
     if name in SHARES_OF_YES:
@@ -134,6 +161,12 @@ def test_an_option_inside_other_text_is_none(text):
     assert replies.parse_option(text, LETTERS.options) is None and not replies.is_right(LETTERS, text)
     for other in ("unknown", "Nobody can say", "Yesterday", "know", "Yes, or No"):
         assert replies.parse_option(other, YES_NO.options) is None
+
+
+def test_formulas_are_compared_by_value():
+    pair = YES_NO._replace(kind="formula", answer="(1/2, -3)")
+    assert all(replies.is_right(pair, x) for x in ("(1/2,-3)", "(0.5, -3)", "$(\\frac{1}{2}, -3)$"))
+    assert not any(replies.is_right(pair, x) for x in ("(-3, 1/2)", "(1/2, 3)", "1/2", "x", ""))
 
 
 def test_numbers_and_texts():
@@ -280,10 +313,48 @@ def test_one_plan_is_asked_for_a_task_and_none_again(tmp_path):
 
 def test_a_plan_that_cannot_run_fails_and_is_counted(tmp_path):
     task = tasks.read_task(write_task(tmp_path / "far.json"), 100, 3, 1)
-    for code, status in (("import os", "failed"), ("def solve(input_text):\n    return 'maybe'", "unreadable")):
+    for code, status in (
+        ("x = 1 / 0", "failed"),
+        ("import absent_module", "failed"),
+        ("def solve(input_text):\n    return 'maybe'", "unreadable"),
+    ):
         plan = arms.TaskPlan(programs.Plan("", "", code), "model", "")
         figures = arms.summarize(arms.run_arms(task, plan, ["executed"], None, "k"), task)["arms"]["executed"]
         assert figures["accuracy"] == 0.0 and figures[status] == 9
+
+
+OUTSIDE = """
+import re
+def solve(input_text):
+    steps = {int(word) for word in re.findall(r"\\d+", input_text)}
+    n = max(steps, key=lambda step: step)
+    print("%d steps" % n)
+    return "Yes" if n > 5 else "No"
+"""
+
+
+def test_a_model_may_write_what_the_interpreter_does_not_know_and_the_sandbox_runs_it(tmp_path):
+    task = tasks.read_task(write_task(tmp_path / "far.json"), 4, 3, 1)
+    for agent, right in (("model", 4), ("rules", 0)):
+        plan = arms.TaskPlan(programs.Plan("", "", OUTSIDE), agent, "")
+        rows = arms.run_arms(task, plan, ["executed"], None, "k")
+        assert sum(row.correct for row in rows) == right
+    plan = plan._replace(agent="model")
+    rows = arms.run_arms(task, plan, ["executed"], None, "k")
+    assert [row.trace for row in rows] == [[f"{x.question.split()[1]} steps"] for x in task.instances]
+    figures = arms.summarize(rows, task)
+    assert figures["arms"]["executed"]["sandboxed"] == 4
+    assert any("sandbox: far 4" in x for x in summary.write_notes({"tasks": {"far": figures}, "study": {}}))
+    for code, said in (
+        ("import socket\nsocket.socket()", "PermissionError"),
+        ("print(open('/etc/passwd').read())", "PermissionError"),
+        ("import sys\nprint('x' * 99999)", "output limit"),
+        ("import nothing_of_this_name", "ModuleNotFoundError"),
+    ):
+        run = executions.execute(code, "q", True)
+        assert run.error and said in run.error, run
+    inside = executions.execute("while True:\n    pass", "q", True)
+    assert "out of fuel" in inside.error and not inside.is_outside, "what the interpreter stopped does not run again"
 
 
 def test_replies_that_came_before_a_crash_are_not_asked_again(tmp_path):
@@ -366,10 +437,17 @@ def test_the_whole_stage(root):
 
 
 def test_a_stage_with_a_reasoner_and_no_study(root, capsys):
-    with chat_server.serve(follow) as server:
+    with chat_server.serve(follow, count=lambda prompt: (40, 30)) as server:
         agent = {"kind": "openai", "settings": {"model": "m", "base_url": server.url, "key_env": None}}
         params = stage.Params(**SETTINGS | {"reasoner": agent, "tasks": ["gradeschool", "bool_logic"]})
         results = stage.body(tiny_models.make_run(root, "pseudocode", params))
+        written = (root / "data/pseudocode/report.md").read_bytes()
+        stage.body(tiny_models.make_run(root, "pseudocode", params))
+        assert len(server.requests) == 15 and (root / "data/pseudocode/report.md").read_bytes() == written
+    assert results["requests"] == {
+        "reasoner": {"requests": 15, "tokens_in": 600, "tokens_reused": 450, "tokens_out": 75}
+    }
+    assert b"Reasoner: 15 requests, 600 tokens read, of which the server had 450 cached, 75 written" in written
     assert "no problem with a program for bool_logic; left out" in capsys.readouterr().err
     figures = results["tasks"]["gradeschool"]["arms"]
     assert figures["traced_code"]["trace_exact"] == 1.0 and figures["direct"]["unreadable"] == 3
@@ -395,3 +473,12 @@ def test_a_task_takes_the_same_problems_in_any_order():
     again = tasks.make_task("t", problems[:20][::-1], problems[20:][::-1], 5, 2, 1)
     assert first == again and isinstance(first, Task)
     assert {x.id for x in first.instances} <= {x.id for x in tasks.make_task("t", problems[:20], [], 9, 2, 1).instances}
+
+
+def test_a_question_that_is_asked_is_never_shown():
+    """Published code draws its demonstrations from the test set itself."""
+    problems = dyval_items.make_items("bool_logic", 30, level=0)
+    twins = [x.model_copy(update={"id": f"twin/{i}"}) for i, x in enumerate(problems[:20])]
+    task = tasks.make_task("t", problems[:20], [*twins, *problems[20:22]], 5, 9, 1)
+    assert {x.id for x in task.shown} == {x.id for x in problems[20:22]}
+    assert not tasks.make_task("t", problems[:20], twins, 5, 9, 1).shown

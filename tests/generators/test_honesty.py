@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from stages.generators.base.tokenizer import build_tokenizer
 from stages.generators.honesty import __main__ as honesty
-from stages.generators.honesty import items, knowledge, policies, refusals, replies, selective
+from stages.generators.honesty import agent, items, knowledge, policies, refusals, replies, selective
 from stages.generators.honesty.selective import Outcomes
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
+from stages.lib.core.records import ABSTAIN_INSTRUCTION
 from stages.lib.datasets import eval_sets
 from stages.lib.grading import grader
 from stages.lib.models import loading
@@ -23,7 +24,7 @@ from stages.lib.models.encoding import Encoder
 from stages.lib.models.prompts import Prompt
 from stages.lib.operators import registry
 from stages.lib.procedural import gradeschool
-from tests.helpers import tiny_models
+from tests.helpers import chat_server, tiny_models
 
 TOKENIZER = build_tokenizer()
 SETTINGS = {
@@ -31,7 +32,7 @@ SETTINGS = {
     **{"train": {"problems": 6, "premise": 1, "facts": 4, "fact_copies": 2}, "samples": 4, "known_at": 0.5},
     **{"evaluate": {"dev": 4, "test": 4, "premise": 2, "deeper": 2, "passages": 1, "unknowns": 0}},
     **{"unknown_at": 0.25, "similarity": 1.0, "drift": 1.0, "verifier": "orm", "penalty": 1.0},
-    **{"judge": {"kind": "rules"}, "epochs": 2.0, "lr": 3e-3},
+    **{"agent": {"kind": "rules"}, "judge": {"kind": "rules"}, "epochs": 2.0, "lr": 3e-3},
     **{"temperature": 1.0, "top_k": 0, "top_p": 1.0, "max_new_tokens": 16, "max_rows": 16},
 }
 HEADLINE = 15  # figures in metrics.json at most
@@ -126,6 +127,32 @@ def test_trivial_policies_have_the_helpfulness_that_defines_it():
     refused = selective.summarize(selective.always_refuse(10), start, np.ones(10, bool), np.ones(10, bool))
     assert refused["accuracy"] is None and refused["over_refusal"] == 1.0  # nothing answered is not 0 % right
     assert set(refused["scores"].values()) == {0.0}
+
+
+@QUICK
+@given(OUTCOMES, st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=8))
+def test_helpfulness_is_a_ratio_of_signed_areas_and_scores_are_sums_over_items(outcomes, before):
+    """In the plane of (share right, share wrong), with E1 of the model before and E2 of the policy: the triangle O E2 E1
+    over O A E1, where A = (1, 0) is right on everything."""
+    start = make_outcomes([refused for refused, _ in before], [right for _, right in before], [0.5] * len(before))
+
+    def place(policy):
+        rows = list(zip(policy.refused.tolist(), policy.right.tolist(), strict=True))
+        return rows.count((False, True)) / len(rows), rows.count((False, False)) / len(rows)
+
+    def area(*points):
+        return sum(a * d - b * c for (a, b), (c, d) in zip(points, (*points[1:], points[0]), strict=True)) / 2
+
+    found = selective.truthful_helpfulness(outcomes, start)
+    whole = area((0, 0), (1, 0), place(start))
+    if not whole:
+        assert found is None
+    else:
+        assert found == pytest.approx(area((0, 0), place(outcomes), place(start)) / whole)
+    for penalty in selective.PENALTIES:
+        rows = zip(outcomes.refused.tolist(), outcomes.right.tolist(), strict=True)
+        expected = [0 if refused else 1 if right else -penalty for refused, right in rows]
+        assert selective.score_items(outcomes, penalty).tolist() == expected
 
 
 @QUICK
@@ -403,6 +430,80 @@ def test_every_policy_is_measured_on_the_same_items(inputs):
     again = tiny_models.make_run(inputs, "honesty", honesty.Params(**SETTINGS))
     before = (run.out_dir / "replies.jsonl").read_bytes()
     assert honesty.body(again) == metrics and (run.out_dir / "replies.jsonl").read_bytes() == before  # resumed
+
+
+def name_agent(server):
+    return {"kind": "openai", "settings": {"model": "m", "base_url": server.url, "key_env": None}}
+
+
+def read_rows(run, name):
+    return [json.loads(line) for line in (run.out_dir / name).read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_a_chat_replies_in_place_of_the_generator(inputs):
+    """It knows every second problem, refuses in words of its own where N/A is allowed, and one reply is cut off."""
+    problems = {p.question: p for name in ("test", "ood") for p in records.read_problems(find_file(inputs, name))}
+    known = sorted(problems)[::2]
+
+    def reply(prompt):
+        question = prompt.partition("\n")[0]
+        assert prompt.endswith("and end with a line `#### ` and the answer.")
+        if ABSTAIN_INSTRUCTION in prompt:
+            return "I do not know." if question in known else "I have no idea what it is."
+        if question.startswith("What is the code"):
+            return "cut off: The code is #### 4"
+        return f"#### {problems[question].answer}" if question in known else "#### 9999"
+
+    with (
+        chat_server.serve(reply) as server,
+        chat_server.serve(lambda text: "YES" if "no idea" in text else "NO") as judge,
+    ):
+        changes = {"agent": name_agent(server), "judge": name_agent(judge)}
+        run = tiny_models.make_run(inputs, "honesty", honesty.Params(**{**SETTINGS, **changes}))
+        metrics = honesty.body(run)
+        asked = len(server.requests)
+        assert honesty.body(run) == metrics and len(server.requests) == asked, "answers are kept"
+    results, items_, said = (
+        json.loads((run.out_dir / "results.json").read_text()),
+        {row["id"]: row for row in read_rows(run, "items.jsonl")},
+        read_rows(run, "replies.jsonl"),
+    )
+    assert set(results["in_domain"]) == {"always_refuse", "never_refuse", "vanilla", "prompt"}
+    assert results["training"] == {} and results["baseline"] == "vanilla" and len(metrics) <= HEADLINE
+    asked_to = [row for row in said if row["policy"] == "prompt"]
+    assert not any(row["right"] for row in asked_to)
+    for row in said:
+        item = items_[row["id"]]
+        if item["set"] == "test":
+            assert item["c"] == float(item["question"] in known) and (item["kind"] == "known") == bool(item["c"])
+            assert row["policy"] == "prompt" or row["right"] == bool(item["c"])
+            assert row["confidence"] == (row["policy"] == "vanilla")
+        if item["set"] == "facts":
+            assert item["kind"] == "unknown" and not row["right"], "nobody taught a chat made-up facts"
+    missed = [row["reply"] for row in said if "no idea" in row["reply"]]
+    audits = results["judge"]
+    assert sum(audit["missed"] for audit in audits.values()) == len(missed) > 0
+    assert audits["prompt"]["examples"] == ["I have no idea what it is."]
+    text = (run.out_dir / "report.md").read_text()
+    assert "m replies in place of the generator; nothing is trained" in text and "more for one" in text
+    assert not list((run.out_dir / "models").iterdir()) and (run.out_dir / "train.jsonl").read_text() == ""
+
+
+@pytest.mark.slow
+def test_a_chat_that_does_not_answer_is_no_chat_that_refuses(inputs):
+    with chat_server.serve("silent") as server:
+        agent = name_agent(server)
+        agent["settings"] |= {"tries": 1, "backoff": 0.01, "model": "mute"}
+        run = tiny_models.make_run(inputs, "honesty", honesty.Params(**{**SETTINGS, "agent": agent}))
+        with pytest.raises(UserError):
+            honesty.body(run)
+
+
+def test_agreement_is_by_value():
+    pool = [make_sample(f"#### {x}", x) for x in ("7", "7.0", "8")] + [make_sample("#### 7", "7", finish="length")]
+    problem = tiny_models.make_problem(1)
+    assert agent.measure_agreement(problem, pool) == 0.5 and agent.measure_agreement(problem, pool[::-1]) == 0.0
 
 
 def test_nothing_is_learned_from_an_evaluation_problem_its_variant_or_its_question(inputs):

@@ -72,6 +72,8 @@ def test_it_learns_what_tells_chosen_from_rejected_on_problems_held_out(tmp_path
     assert metrics["kl"] > 0 and metrics["steps"] == 18 and metrics["loss"] < 0.6
     assert results["test"]["auc"]["orm"]["start"] is not None and len(metrics) <= HEADLINE
     assert len(results["test"]["curves"]["policy"]["best_of_orm"]) == 3
+    for policy, solved in results["test"]["solved"].items():
+        assert np.mean([*solved.values()]) == pytest.approx(results["test"]["methods"]["pass_1"][policy])
     text = (run.out_dir / "report.md").read_text()
     assert "20 pairs of 10 problems, judged by truth" in text and "takes 0.5 of the policy every 2 steps" in text
     assert (run.out_dir / "curve.png").stat().st_size > 10_000
@@ -124,6 +126,12 @@ def test_without_a_pair_it_says_so_and_the_policy_stays_the_generator(tmp_path, 
     assert (metrics["pairs"], metrics["steps"], metrics["kl"], metrics["heldout_accuracy"]) == (0, 0, 0.0, None)
     one, two = (x / "model/model.safetensors" for x in (run.out_dir, root / "data/generator"))
     assert one.read_bytes() == two.read_bytes()
+
+
+def test_all_seeds_are_measured_on_the_same_test_problems(tmp_path):
+    problems = [tiny_models.make_problem(i, "test") for i in range(20)]
+    chosen = preference.select_problems(problems, 5)
+    assert chosen == preference.select_problems(problems[::-1], 9)[:5] != problems[:5]
 
 
 def test_masters_in_half_precision_are_refused():

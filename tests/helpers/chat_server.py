@@ -1,6 +1,7 @@
 """An OpenAI-compatible server on loopback that answers by a script, and misbehaves where the script says so.
 
-The script is a list of acts, one a request, the last one for ever: a text (the answer), or the name of a fault.
+The script is a list of acts, one a request, the last one for ever: a text (the answer), or the name of a fault. A text
+after "cut off: " is an answer that reached the limit of tokens.
 `asked` lists the requests' bodies with the time they came, so that a test can see what was sent, how often and when.
 """
 
@@ -30,9 +31,11 @@ def serve(
     retry_after: str = "0",
     delay: float = 3.0,
     count: Callable[[str], tuple[int, int]] | None = None,
+    all_turns: bool = False,
 ) -> Iterator[Server]:
-    """The server's address while the block runs. An act that is a function is given the prompt. count: a prompt's
-    tokens, and how many of them were cached; by default the usage is the same for all."""
+    """The server's address while the block runs. An act that is a function is given the prompt: the last turn, or a line
+    or more for each turn. count: a prompt's tokens, and how many of them were cached; by default the usage is the same for
+    all."""
     asked: list[dict] = []
     lock = threading.Lock()
 
@@ -44,7 +47,8 @@ def serve(
             with lock:
                 act = acts[min(len(asked), len(acts) - 1)]
                 asked.append({**body, "at": time.monotonic(), "authorization": self.headers.get("Authorization")})
-            prompt = body["messages"][-1]["content"]
+            turns = [turn["content"] for turn in body["messages"]]
+            prompt = "\n".join(turns if all_turns else turns[-1:])
             self.counts = count(prompt) if count else None
             self.act(act(prompt) if callable(act) else act, self.headers.get("Authorization", ""))
 
@@ -72,13 +76,15 @@ def serve(
                 )
             if name == "silent":
                 return self.answer("")
+            if name.startswith("cut off: "):
+                return self.answer(name.removeprefix("cut off: "), "length")
             if name == "dropped":
                 self.close_connection = True
                 return self.connection.shutdown(socket.SHUT_RDWR)
             self.answer(name)
 
-        def answer(self, text: str) -> None:
-            completion = build_completion(text)
+        def answer(self, text: str, finish: str = "stop") -> None:
+            completion = build_completion(text, finish)
             if self.counts:
                 tokens, cached = self.counts
                 usage = {"prompt_tokens": tokens, "completion_tokens": 5, "total_tokens": tokens + 5}
@@ -117,13 +123,13 @@ def serve(
         server.server_close()
 
 
-def build_completion(text: str | list[dict]) -> dict:
+def build_completion(text: str | list[dict], finish: str = "stop") -> dict:
     return {
         "id": "1",
         "object": "chat.completion",
         "created": 1,
         "model": "scripted",
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+        "choices": [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}],
         "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
     }
 

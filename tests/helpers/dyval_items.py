@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from stages.lib.core.records import Problem
-from stages.problems.ood import dyval
+from stages.lib.procedural import dyval
 
 TREE_TASKS = ("arithmetic", "linear_equation", "bool_logic")
 LOGIC_TASKS = ("bool_logic", "deductive_logic", "abductive_logic")

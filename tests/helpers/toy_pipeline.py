@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.helpers import processes
+
 ROOT = Path(__file__).parents[2]
 ENV = {
     **{k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC", "ASSAY", "PYTHONPATH", "DO_NOT"))},
@@ -99,11 +101,18 @@ class ToyPipeline:
 
     def run(self, *command: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(command, cwd=self.root, env={**ENV, **env}, capture_output=True, text=True, timeout=900)
-        assert done.returncode == code, f"{command} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return self._check(done, code)
+
+    def _check(self, done: subprocess.CompletedProcess[str], code: int) -> subprocess.CompletedProcess[str]:
+        assert done.returncode == code, f"{done.args} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
     def run_command_line(self, *arguments: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "stages", *arguments, code=code, **env)
+        """`python -m stages`, in a process that starts at once unless Python itself is told something."""
+        if any(name.startswith("PYTHON") for name in env):
+            return self.run(sys.executable, "-m", "stages", *arguments, code=code, **env)
+        done = processes.run_command("stages", *arguments, cwd=self.root, env={**ENV, **env})
+        return self._check(done, code)
 
     def run_stage(self, name: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
         return self.run(sys.executable, "-m", f"stages.problems.{name}", code=code, **env)

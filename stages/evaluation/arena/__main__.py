@@ -1,14 +1,15 @@
 """Stage arena: players meet in pairs, judges say who is better, and the truth says what the judges are worth.
 
-players   models that draw one solution (the base; the generator at several temperatures, 0 is greedy), and policies that
-          choose from the first solutions of data/samples: the first, the majority's, the best under a verifier
+players   models that draw one solution at a temperature (the base; the generator; what preference and honesty made of it),
+          and policies that choose from the first solutions of data/samples: the first, the majority's, the best under a
+          verifier
 judges    verifiers, which read each solution alone (the margin of a tie is chosen on dev); a chat model that is shown both
           solutions in both orders, if `agent` names one; and three that need no model: the truth, a coin, length
 
-Reads data/{base,generator}/model, data/generator/prompt.json, data/{orm,prm,genrm}/model, samples and scores of dev, test
-and ood with their problems. Writes data/arena/{verdicts.parquet, ratings.csv, ratings.png, judges.json, report.md,
-metrics.json}: Bradley-Terry ratings of the players under every judge (lib/arena/ratings.py), and of every judge its
-agreement with the truth, its habits, and Spearman's correlation of its ratings with the true solve rates.
+Reads data/{base,generator,preference}/model, data/honesty/models, data/generator/prompt.json, data/{orm,prm,genrm}/model,
+samples and scores of dev, test and ood with their problems. Writes data/arena/{verdicts.parquet, ratings.csv, ratings.png,
+judges.json, report.md, metrics.json}: Bradley-Terry ratings of the players under every judge (lib/arena/ratings.py), and of
+every judge its agreement with the truth, its habits, and Spearman's correlation of its ratings with the true solve rates.
 
 Only here are both known: an arena of people or of models has no truth to audit its judges by. Sources: Zheng et al. 2023
 (arXiv 2306.05685, judges and their biases), Chiang et al. 2024 (2403.04132, ratings).
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from stages.evaluation.arena.players import Entry
     from stages.evaluation.arena.tournament import Pair
+    from stages.lib.chat import Chat
     from stages.lib.inference.sampling import Engine
     from stages.lib.models.encoding import Encoder
     from stages.lib.models.prompts import Prompt
@@ -58,7 +60,9 @@ class Params(Section):
     max_rows: int = Field(ge=16)  # solutions drawn at a time; changes none of them
     dtype: Literal["float32", "bfloat16"]  # number format of the weights
     agent: AgentParams  # a chat model that judges, too; rules: none
-    template: str  # what it is asked: a pairwise template by name, or a YAML file
+    template: str = Field(
+        pattern=r"\.ya?ml$"
+    )  # what it is asked: the YAML file of a pairwise template, which dvc.yaml names
 
     @model_validator(mode="after")
     def _check_players(self) -> Params:
@@ -125,8 +129,10 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     from stages.lib.core.errors import UserError
     from stages.lib.run import distributed
 
-    if run.params.agent.kind != "rules" and not templates.load(run.params.template).pairwise:
-        raise UserError(f"arena.template: {run.params.template} is not pairwise; battle is")
+    if run.params.agent.kind != "rules" and not templates.load(str(run.root / run.params.template)).pairwise:
+        raise UserError(
+            f"arena.template: {run.params.template} is not pairwise; stages/lib/arena/templates/battle.yaml is"
+        )
     state = distributed.init_processes(run)
     problems = {
         name: players.select_problems(eval_sets.load_problems(run, name), n, run.seed)
@@ -148,6 +154,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
 
 def _draw_all(run: StageRun[Params], problems: list[Problem], device: Any) -> None:
     """Every drawn player's solutions, kept under its name."""
+    from stages.evaluation.arena.players import MODELS
     from stages.lib.models.prompts import Prompt
     from stages.lib.run import distributed
 
@@ -155,7 +162,7 @@ def _draw_all(run: StageRun[Params], problems: list[Problem], device: Any) -> No
     names = list(run.params.drawn)
     for model in dict.fromkeys(player.model for player in run.params.drawn.values()):
         load = partial(load_engine, run.params, prompt)
-        with distributed.open_workers(run, run.input_path(model, "model"), load, device) as workers:
+        with distributed.open_workers(run, run.input_path(*MODELS[model]), load, device) as workers:
             for index, name in enumerate(names):
                 if run.params.drawn[name].model == model:
                     draw = partial(draw_solutions, run.params, run.seed, name, index)
@@ -228,39 +235,39 @@ def _play(
     }
     outcomes: dict[str, dict[str, tournament.Outcome]] = {}
     verdicts, identical = [], {}
+    chat = run.params.agent.create_chat(run.root)
     for name, some in problems.items():
         entries = _collect_entries(run, name, some, own)
         pairs = tournament.draw_pairs(some, entries, run.params.battles_per_problem, run.seed)
         rates = tournament.compute_solve_rates(entries)
         identical[name] = tournament.count_identical(pairs)
         said = {judge: tournament.ask(judge, maker, pairs) for judge, maker in makers.items()}
-        if run.params.agent.kind != "rules":
-            said["agent"] = ask_agent(run, pairs)
+        if chat:
+            said["agent"] = ask_agent(run, chat, pairs)
         outcomes[name] = {
             judge: tournament.evaluate(pairs, said[judge], rates, run.seed, run.params.rounds)
             for judge in run.track_progress(said, len(said), f"ratings-{name}")
         }
         verdicts += [verdict for rows in said.values() for verdict in rows]
     records.write_verdicts(run.out_dir / "verdicts.parquet", verdicts)
-    return summary.write(run.out_dir, outcomes, margins, identical)
+    if chat:
+        run.count(**chat.usage.get_totals())
+    return summary.write(run.out_dir, outcomes, margins, identical, chat.count_answers() if chat else None)
 
 
-def ask_agent(run: StageRun[Params], pairs: Sequence[Pair]) -> list[records.Verdict]:
+def ask_agent(run: StageRun[Params], chat: Chat, pairs: Sequence[Pair]) -> list[records.Verdict]:
     """A chat model's verdicts in both orders, in the order of `tournament.ask`."""
     from stages.lib.arena import templates
 
-    chat = run.params.agent.create_chat(run.root)
-    assert chat
     asked = [pair for pair in pairs if not pair.is_identical]
     rows = [
         {"question": x.problem.format_prompt(), "first": x.first.sample.text, "second": x.second.sample.text}
         for x in asked
     ]
-    template, key = templates.load(run.params.template), f"arena {VERSION} {run.seed}"
+    template, key = templates.load(str(run.root / run.params.template)), f"arena {VERSION} {run.seed}"
     forward, backward, raw = templates.judge_pairs(
         template, rows, chat, key, lambda items, n: run.track_progress(items, n, "agent")
     )
-    run.count(**chat.usage.get_totals())
     verdicts = []
     for i, x in enumerate(asked):
         at: Any = {"problem_id": x.problem.id, "judge": "agent"}

@@ -17,10 +17,21 @@ POLICIES = ("sampled", "majority", "best_orm", "best_prm", "best_genrm")
 Policy = Literal["sampled", "majority", "best_orm", "best_prm", "best_genrm"]
 
 
+MODELS = {  # of the players that draw a solution: where each lies in data/
+    "base": ("base", "model"),
+    "generator": ("generator", "model"),
+    "preference": ("preference", "model"),
+    "r_tuning": ("honesty", "models", "r_tuning"),
+    "certain": ("honesty", "models", "certain"),
+}
+
+
 class Drawn(Params):
     """A player that draws a solution of its own."""
 
-    model: Literal["base", "generator"]  # data/<model>/model
+    model: Literal[
+        "base", "generator", "preference", "r_tuning", "certain"
+    ]  # the last two: what honesty taught to refuse
     temperature: float = Field(ge=0)  # 0: greedy
 
 

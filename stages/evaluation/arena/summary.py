@@ -10,6 +10,7 @@ import numpy as np
 
 from stages.evaluation.arena.tournament import LENGTH, RANDOM, TRUTH, Outcome
 from stages.lib.arena import report
+from stages.lib.chat import describe_cost
 from stages.lib.core import files
 from stages.lib.display import charts, tables
 from stages.lib.display.tables import Table
@@ -21,11 +22,15 @@ Outcomes = Mapping[str, Mapping[str, Outcome]]  # set -> judge -> outcome
 
 
 def write(
-    folder: Path, outcomes: Outcomes, margins: Mapping[str, float], identical: Mapping[str, int]
+    folder: Path,
+    outcomes: Outcomes,
+    margins: Mapping[str, float],
+    identical: Mapping[str, int],
+    requests: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Write ratings.csv, judges.json, report.md and ratings.png; return the metrics.
 
-    margins: of every verifier's ties; identical: pairs of one solution in each set."""
+    margins: of every verifier's ties; identical: pairs of one solution in each set; requests: of a chat model."""
     rows = [
         {"set": name, "judge": judge, **row}
         for name, judges in outcomes.items()
@@ -35,6 +40,7 @@ def write(
     files.write_text(folder / "ratings.csv", tables.format_csv(COLUMNS, rows))
     files.write_json(folder / "judges.json", list_figures(outcomes, margins))
     content, notes = tabulate(outcomes), write_notes(outcomes, margins, identical)
+    notes += [describe_cost("Chat model", requests)] if requests else []
     files.write_text(folder / "report.md", tables.format_report(content, notes))
     plot(folder / "ratings.png", outcomes)
     return select_metrics(outcomes)

@@ -1,8 +1,8 @@
 """Stage many_shot: what a model learns from many examples in its prompt, beside what can be learned from them.
 
-worlds      numeric functions, drawn anew for each episode: linear classification (labels true, exchanged or random) and
-            modular maps. A small model is trained here on episodes, so that learning in context is real; beside it stand
-            nearest neighbours, least squares and the Bayes rule on the same shots
+worlds      numeric functions, drawn anew for each episode: linear classification (labels true, exchanged or random),
+            modular maps and parities. A small model is trained here on episodes, so that learning in context is real;
+            beside it stand nearest neighbours, least squares and the Bayes rule on the same shots
 benchmark   problems of test after 0, 1, 2, 4 .. problems of the verifiers' split, in the arms gold, reinforced,
             unsupervised and answers (stages/evaluation/many_shot/benchmark.py)
 
@@ -79,12 +79,15 @@ class Params(Section):
     max_rows: int = Field(ge=16)  # prompts answered at a time; changes no answer
     dtype: Literal["float32", "bfloat16"]  # number format of the weights
     agent: AgentParams  # openai or hf: a chat that answers in place of the models
+    turns: bool  # of an agent: every shot is a turn of user and one of assistant, instead of all in one user message
     numeric: NumericParams  # worlds of functions
 
     @model_validator(mode="after")
     def _check(self) -> Params:
         if len(self.arms) != len(set(self.arms)):
             raise ValueError("arms must differ")
+        if self.turns and self.agent.kind == "rules":
+            raise ValueError("turns: true is for an agent, but agent.kind is rules; name one, or set false")
         if WORLD in self.numeric.worlds:
             raise ValueError(
                 f"numeric.worlds: {WORLD} is the name of the benchmark's problems; name the world otherwise"
@@ -113,7 +116,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     answering.check_not_cut(rows)
     if chat:
         run.count(**chat.usage.get_totals())
-        facts["requests"] = {"tokens": sum(row.tokens for row in rows), "reused": sum(row.cached for row in rows)}
+        facts["requests"] = results.count_requests(rows)
     figures = results.compute(rows, run.params, run.seed) | facts
     report.write(run.out_dir, rows, figures, run.params)
     return results.select_headline(figures)
@@ -177,7 +180,8 @@ def answer_worlds(run: StageRun[Params], chat: Any, trained: dict[str, tuple[Any
         def read(group: Group, query: Any, reply: answering.Reply) -> tuple[str | None, bool]:
             form = group.episode.form
             shown = [episodes.write_opening(form, shot) for shot in group.shots]
-            answer = worlds.read_answer(episodes.remove_echo(reply.text, episodes.write_opening(form, query), shown))
+            text = episodes.remove_echo(reply.text, episodes.write_opening(form, query), shown)
+            answer = worlds.read_answer(text, reply.is_finished or not reply.text.endswith(text))
             return answer, answer == query.gold
 
         def get_oracles(group: Group, world: worlds.World) -> list[list[str]]:
@@ -238,7 +242,7 @@ def ask_own(run: StageRun[Params], reader: Any, pool: Sequence[Problem], prompt:
     group = episodes.Group(episode, "gold", 0, 0, 0, [])
     own = {}
     for problem, reply in zip(pool, reader.ask([group])[0], strict=True):
-        if grader.grade(problem, [reply.text], prompt.marked)[0].correct:
+        if reply.is_finished and grader.grade(problem, [reply.text], prompt.marked)[0].correct:
             own[problem.id] = reply.text
     return own
 
@@ -254,11 +258,11 @@ def make_reader(
     from stages.lib.models.encoding import Encoder
 
     if chat:
-        return answering.ChatReader(chat, run.seed, run.name)
+        return answering.ChatReader(chat, run.seed, run.name, run.params.turns)
     if trained:
         model, tokenizer = trained
         engine: Any = native_engine.NativeEngine(model.to(device), run.params.max_rows)
-        return answering.FolderReader(Encoder(tokenizer, prompt), engine, max_new_tokens, f"{run.name}.numeric")
+        return answering.FolderReader(Encoder(tokenizer, prompt), engine, max_new_tokens, f"{run.name}.numeric", True)
     folder = run.root / Path(run.params.model)
     engine = engines.make_engine("native", folder, run.params.max_rows, run.params.dtype, device)
     return answering.FolderReader(Encoder.load(folder, prompt), engine, max_new_tokens, run.name)

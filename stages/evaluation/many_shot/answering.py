@@ -1,23 +1,26 @@
 """Who answers the prompts: a model folder by the native engine, or a chat (a server or a local chat model).
 
 A prompt that does not fit is an error, never cut: a model folder says how long its context is; of a server that counts its
-tokens, two prompts of which the longer one has no more tokens than the shorter one show that it cuts.
+tokens, two prompts of which the longer one has no more tokens than the shorter one show that it cuts. A server that gives
+every prompt the same count does not count, and shows nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from stages.evaluation.many_shot.episodes import VERSION, Group, Item, write_prompt
+from stages.evaluation.many_shot.episodes import VERSION, Group, Item, write_prompt, write_turns
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Record
 
 
 class Row(Record):
-    """An answer. problem_id: the id of its `Group`, whose shots it was given. tokens: of the prompt, cached: of these what
-    a server had read before; 0 where it does not say. gold_nll: nats of the gold solution, where it was measured. oracles:
-    those that are right, of numeric worlds."""
+    """An answer. problem_id: the id of its `Group`, whose shots it was given. prompt: 16 digits of the prompt's hash, equal
+    for equal prompts. tokens: of the prompt, cached: of these what a server had read before; 0 where it does not say.
+    finished: whether the reply ended before its limit of tokens. gold_nll: nats of the gold solution, where it was
+    measured. oracles: those that are right, of numeric worlds."""
 
     problem_id: str
     query: str
@@ -28,8 +31,10 @@ class Row(Record):
     set_seed: int
     order_seed: int
     shots: list[str]
+    prompt: str
     tokens: int
     cached: int
+    finished: bool
     text: str
     answer: str | None
     correct: bool
@@ -48,10 +53,11 @@ Read = Callable[[Group, Item, Reply], tuple[str | None, bool]]  # (answer, wheth
 
 
 class FolderReader:
-    """A model folder. chat prompts are one user turn."""
+    """A model folder. chat prompts are one user turn. has_whole_tokens: one token is a whole answer, so no reply is cut."""
 
-    def __init__(self, encoder: Any, engine: Any, max_new_tokens: int, key: str):
+    def __init__(self, encoder: Any, engine: Any, max_new_tokens: int, key: str, has_whole_tokens: bool = False):
         self.encoder, self.engine, self.max_new_tokens, self.key = encoder, engine, max_new_tokens, key
+        self.has_whole_tokens = has_whole_tokens
         start = encoder.tokenizer("", add_special_tokens=True)["input_ids"]
         self.start = [token for token in start if token != encoder.tokenizer.eos_token_id]  # some tokenizers write both
 
@@ -71,17 +77,17 @@ class FolderReader:
         return rows
 
     def ask(self, groups: Sequence[Group]) -> list[list[Reply]]:
-        """The greedy replies to the queries of each group."""
+        """The greedy replies to the queries of each group; equal prompts are read once."""
         from stages.lib.inference.sampling import GREEDY
 
-        prompts = [ids for group in groups for ids in self.encode(group, group.episode.queries)]
-        stops = self.encoder.stops
-        replies: list[Any] = [None] * len(prompts)
-        keys = [[0]] * len(prompts)  # a greedy draw has no randomness
-        for i, (draw,) in self.engine.stream(prompts, keys, GREEDY, self.max_new_tokens, stops):
-            text = self.encoder.decode_solution(draw.ids)
-            replies[i] = Reply(text, len(prompts[i]), 0, draw.finish == "stop")
-        return _split(replies, groups)
+        prompts = [tuple(ids) for group in groups for ids in self.encode(group, group.episode.queries)]
+        distinct = list(dict.fromkeys(prompts))
+        replies: dict[tuple[int, ...], Reply] = {}
+        rows, keys = [list(ids) for ids in distinct], [[0]] * len(distinct)  # a greedy draw has no randomness
+        for i, (draw,) in self.engine.stream(rows, keys, GREEDY, self.max_new_tokens, self.encoder.stops):
+            is_finished = draw.finish == "stop" or self.has_whole_tokens
+            replies[distinct[i]] = Reply(self.encoder.decode_solution(draw.ids), len(distinct[i]), 0, is_finished)
+        return _split([replies[ids] for ids in prompts], groups)
 
     def measure_nll(self, group: Group) -> list[float]:
         """Nats of each query's gold solution after the prompt; what the prompts share is read once."""
@@ -128,15 +134,18 @@ def _sum_nats(model: Any, states: Any, gold: list[int]) -> float:
 
 
 class ChatReader:
-    """A chat: a prompt is one user message."""
+    """A chat: a prompt is one user message, or with `turns` a talk in which every shot is a question and its answer."""
 
-    def __init__(self, chat: Any, seed: int, key: str):
-        self.chat, self.seed, self.key = chat, seed, key
+    def __init__(self, chat: Any, seed: int, key: str, turns: bool = False):
+        self.chat, self.seed, self.key, self.turns = chat, seed, key, turns
+
+    def write(self, group: Group, query: Item) -> str | tuple[str, ...]:
+        return write_turns(group, query) if self.turns else "".join(write_prompt(group, query))
 
     def ask(self, groups: Sequence[Group]) -> list[list[Reply]]:
         """Raises UserError for a prompt without an answer: rows that are missing would favour short prompts."""
         requests = [
-            ("".join(write_prompt(group, query)), f"many_shot {VERSION} {self.seed}")
+            (self.write(group, query), f"many_shot {VERSION} {self.seed}")
             for group in groups
             for query in group.episode.queries
         ]
@@ -144,11 +153,11 @@ class ChatReader:
         for (prompt, key), answer in zip(requests, answers, strict=True):
             if isinstance(answer, Exception):
                 raise UserError(
-                    f"{self.key}: a prompt of {len(prompt)} characters has no answer ({answer}); lower {self.key}."
+                    f"{self.key}: a prompt of {len(''.join(prompt))} characters has no answer ({answer}); lower {self.key}."
                     "max_shots, or run again: answers so far are kept"
                 )
-            tokens, cached = self.chat.get_prompt_tokens(prompt, key)
-            replies.append(Reply(answer, tokens, cached, True))
+            reply = self.chat.get_reply(prompt, key)
+            replies.append(Reply(answer, reply.tokens_in, reply.tokens_reused, reply.finish == "stop"))
         return _split(replies, groups)
 
 
@@ -173,8 +182,10 @@ def make_rows(group: Group, replies: Sequence[Reply], read: Read, **known: Seque
                 set_seed=group.set_seed,
                 order_seed=group.order_seed,
                 shots=[shot.id for shot in group.shots],
+                prompt=hashlib.sha256("".join(write_prompt(group, query)).encode()).hexdigest()[:16],
                 tokens=reply.tokens,
                 cached=reply.cached,
+                finished=reply.is_finished,
                 text=reply.text,
                 answer=answer,
                 correct=correct,
@@ -184,8 +195,16 @@ def make_rows(group: Group, replies: Sequence[Reply], read: Read, **known: Seque
     return rows
 
 
+def counts_tokens(rows: Iterable[Row]) -> bool:
+    """Whether counts of tokens tell prompts apart. Some servers say nothing (0), or the same of every prompt."""
+    return len({row.tokens for row in rows}) > 1
+
+
 def check_not_cut(rows: Sequence[Row]) -> None:
-    """Raises UserError where twice the shots took no more tokens: then whoever answered has cut the prompt."""
+    """Raises UserError where twice the shots took no more tokens: then whoever answered has cut the prompt. A server that
+    does not count (`counts_tokens`) is let pass; the report says so."""
+    if not counts_tokens(rows):
+        return
     tokens = {
         (row.world, row.episode, row.arm, row.set_seed, row.query, row.k): row.tokens
         for row in rows
@@ -197,5 +216,6 @@ def check_not_cut(rows: Sequence[Row]) -> None:
         if fewer and count and count <= fewer:
             raise UserError(
                 f"many_shot: {query}: {k} shots took {count} tokens and {k // 2} took {fewer}, so the prompt was cut; "
-                "raise the server's context or lower max_shots"
+                "raise the server's context or lower max_shots (where it counts only what it reads anew, turn its cache of "
+                "prompts off)"
             )

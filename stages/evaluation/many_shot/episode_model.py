@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -26,8 +26,10 @@ MAX_NUMBER = 99
 class EpisodeTraining(Section):
     """How one kind of world is learned. Worlds of the same kind that are not named here are held out."""
 
-    kind: Literal["linear", "modular"]
-    sizes: list[Annotated[int, Field(ge=1)]] = Field(min_length=1)  # dimensions or moduli, drawn anew for every episode
+    kind: worlds.Kind
+    sizes: list[Annotated[int, Field(ge=1)]] = Field(
+        min_length=1
+    )  # dimensions, moduli or digits, drawn anew for every episode
     prior: float = Field(0.5, ge=0, le=1)  # of linear, as in a world
     max_value: int = Field(10, ge=2, le=100)  # of linear
     steps: int = Field(ge=1)  # optimizer steps

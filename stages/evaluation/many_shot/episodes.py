@@ -132,6 +132,18 @@ def write_prompt(group: Group, query: Item) -> tuple[str, str]:
     return "".join(parts), write_opening(form, query)
 
 
+def write_turns(group: Group, query: Item) -> tuple[str, ...]:
+    """The same as turns of user and assistant in alternation: every shot that shows a solution is a question and its
+    answer; instruction, and questions without answers, stand before the first question."""
+    form, is_answered = group.episode.form, group.arm != "unsupervised"
+    lead = form.instruction + ("" if is_answered else "".join(_write_bare(form, shot) for shot in group.shots))
+    shown = group.shots if is_answered else group.episode.examples
+    turns = [text for shot in shown for text in (write_opening(form, shot), shot.solution)] + [
+        write_opening(form, query)
+    ]
+    return tuple(text.strip() for text in (lead + turns[0], *turns[1:]))
+
+
 def _write_bare(form: Form, item: Item) -> str:
     """A question without the cue for its answer."""
     return form.opening.partition("{question}")[0] + item.question + form.end

@@ -1,9 +1,9 @@
 """What the shots of a numeric world say to a learner without a language model.
 
 knn             the vote of the (at most) five nearest shots, scikit-learn's KNeighborsClassifier
-least_squares   of linear: the sign of a least-squares plane; of modular: none
+least_squares   of linear: the sign of a least-squares plane; of others: none
 bayes           the most probable value under all functions that agree with the most shots; of linear by Monte Carlo over
-                directions drawn from the prior, of modular exact
+                directions drawn from the prior, of modular and parity exact
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ def predict(world: World, shots: Sequence[Item], queries: Sequence[Item]) -> dic
     answers = {"knn": predict_nearest(known, values, asked)}
     if world.kind == "modular":
         return answers | {"bayes": predict_modular(world.size, known, values, asked)}
+    if world.kind == "parity":
+        return answers | {"bayes": predict_parity(known, values, asked)}
     sides = np.array([1.0 if value == LABELS[0] else -1.0 for value in values])
     centre = (world.max_value - 1) / 2
     plane, *_ = np.linalg.lstsq(np.c_[known - centre, np.ones(len(known))], sides, rcond=None)
@@ -54,7 +56,21 @@ def predict_modular(modulus: int, known: np.ndarray, values: Sequence[str], aske
     outcomes = (functions[:, :1] * known[:, 0] + functions[:, 1:]) % modulus == np.array(values, int)
     left = functions[outcomes.sum(1) == outcomes.sum(1).max()]
     answers = ((left[:, :1] * asked[:, 0] + left[:, 1:]) % modulus).astype(int)
-    return [str(np.bincount(column, minlength=modulus).argmax()) for column in answers.T]
+    return _vote(answers, modulus)
+
+
+def predict_parity(known: np.ndarray, values: Sequence[str], asked: np.ndarray) -> list[str]:
+    """The most probable value of each query, all sets of places but the empty one being equally likely; of equals 0."""
+    digits = known.shape[1]
+    places = np.arange(1, 2**digits)[:, None] >> np.arange(digits) & 1
+    agreement = ((places @ known.T.astype(int)) % 2 == np.array(values, int)).sum(1)
+    left = places[agreement == agreement.max()]
+    return _vote((left @ asked.T.astype(int)) % 2, 2)
+
+
+def _vote(answers: np.ndarray, count: int) -> list[str]:
+    """answers (functions, queries), below count -> the most frequent one of each query, of equals the smallest."""
+    return [str(np.bincount(column, minlength=count).argmax()) for column in answers.T]
 
 
 @lru_cache(maxsize=8)

@@ -58,6 +58,7 @@ def build_tables(figures: dict[str, Any], params: Params) -> dict[str, tables.Ta
         ("world or arm", "K [95%]", "no shots", "at the K that others chose", "at the largest K"),
         [[name, *_format_peak(own["peak"])] for name, own in everything.items()],
     )
+    found["Tokens of a prompt after K shots, mean"] = build_costs(everything)
     rows = []
     for name, own in everything.items():
         k = params.numeric.order_shots if "held_out" in own else params.order_shots
@@ -68,6 +69,16 @@ def build_tables(figures: dict[str, Any], params: Params) -> dict[str, tables.Ta
         header = ("world or arm", "K", "over", "SD", "SD by chance", "SD beyond", "best - worst", "by chance", "p")
         found["Spread over sets and over orders of one set, in points"] = header, rows
     return found
+
+
+def build_costs(everything: Mapping[str, Any]) -> tables.Table:
+    """A row for each world and arm, and one of the tokens that the server had cached, where it said so of any."""
+    ks, rows = _list_ks(everything), []
+    for name, own in everything.items():
+        for label, counts in ((name, own["tokens"]), (f"{name}, cached", own["cached"])):
+            if label == name or any(counts.values()):
+                rows.append([label, *(f"{counts[str(k)]:,.0f}" if str(k) in counts else "" for k in ks)])
+    return ("world or arm", *map(str, ks)), rows
 
 
 def _list_ks(parts: Mapping[str, Any]) -> list[int]:
@@ -124,8 +135,18 @@ def build_notes(figures: dict[str, Any], params: Params) -> list[str]:
             f"Benchmark: {params.queries} problems. Items that may be shots: {shots}; {facts['leaks']} were dropped, since "
             "a query has their question or root."
         )
+    if cut := {name: own for name, own in named.items() if own["unfinished"]}:
+        shares = ", ".join(f"{name} {own['unfinished']} of {own['replies']}" for name, own in cut.items())
+        notes.append(
+            f"Replies cut off at the limit of tokens: {shares}. They are wrong, but for a numeric answer that was whole."
+        )
     if facts := figures.get("requests"):
-        notes.append(f"{facts['tokens']:,} tokens of prompts, of which the server had {facts['reused']:,} cached.")
+        notes.append(
+            f"{facts['requests']:,} requests (equal prompts are sent once) with {facts['tokens']:,} tokens of prompts, of "
+            f"which the server had {facts['reused']:,} cached; {facts['tokens'] / max(1, facts['requests']):,.0f} a query."
+        )
+        if not facts["counted"]:
+            notes.append("The server gives every prompt the same count of tokens, so a prompt that it cut is not seen.")
     return notes
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from stages.evaluation.many_shot import episode_model, measures
+import numpy as np
+
+from stages.evaluation.many_shot import answering, episode_model, measures
 from stages.evaluation.many_shot.answering import Row
 from stages.evaluation.many_shot.benchmark import WORLD
 
@@ -45,11 +47,39 @@ def describe(rows: Sequence[Row], order_shots: int, seed: int) -> dict[str, Any]
             if any(oracle in row.oracles for row in rows)
         },
     }
+    figures |= measure_costs(rows)
     figures["nll"] = measures.compare_nll(rows, figures["curve"])
     for name, by in (("sets", "set_seed"), ("orders", "order_seed")):
         if tables := measures.tabulate(rows, order_shots, by):
             figures[name] = measures.split_spread(tables, *place, by)._asdict()
     return figures
+
+
+def measure_costs(rows: Sequence[Row]) -> dict[str, Any]:
+    """tokens, cached: {K: mean of a prompt}, of the order in which shots were drawn. replies, unfinished: how many there
+    are, and how many of them were cut off at the limit of tokens."""
+    plain = [row for row in rows if not row.order_seed]
+    means = {
+        name: {str(k): float(np.mean([getattr(row, name) for row in plain if row.k == k])) for k in _list_ks(plain)}
+        for name in ("tokens", "cached")
+    }
+    return means | {"replies": len(rows), "unfinished": sum(not row.finished for row in rows)}
+
+
+def _list_ks(rows: Sequence[Row]) -> list[int]:
+    return sorted({row.k for row in rows})
+
+
+def count_requests(rows: Sequence[Row]) -> dict[str, Any]:
+    """What a server was asked: requests (equal prompts are sent once), their tokens and those that it had read before.
+    counted: whether its counts tell prompts apart."""
+    sent = {(row.world, row.prompt): row for row in rows}.values()
+    return {
+        "requests": len(sent),
+        "tokens": sum(row.tokens for row in sent),
+        "reused": sum(row.cached for row in sent),
+        "counted": answering.counts_tokens(rows),
+    }
 
 
 def select_headline(figures: dict[str, Any]) -> dict[str, Any]:

@@ -4,9 +4,12 @@ linear    y = sign(w . (x - c)), x integers below `max_value`, w a random direct
           probability `prior` the sum of w is positive; `flipped` labels are exchanged, so a model that learned the prior
           has to unlearn it from its shots; `random` labels are coins
 modular   y = a x + b mod m, a not 0
+parity    y = 1 where an odd number of the digits at hidden places is 1, else 0; x are `size` digits of 0 and 1. No shot
+          is like another: near points say nothing about each other
 
-Sources: Agarwal et al. 2024 (arXiv 2404.11018, section 4: flipped labels, linear classification), Garg et al. 2022
-(2208.01066, section 2: functions drawn anew for each prompt).
+Sources: Agarwal et al. 2024 (arXiv 2404.11018, section 4: flipped labels, linear classification; its parity is that of all
+digits, which nothing has to be learned for), Garg et al. 2022 (2208.01066, section 2: functions drawn anew for each
+prompt), Bhattamishra et al. 2023 (2310.03016: parities of hidden places).
 """
 
 from __future__ import annotations
@@ -25,30 +28,42 @@ LABELS = ("A", "B")
 FORMS = {
     "linear": Form("Each line gives numbers and then their letter.\n", "{question} ->", " ", "\n"),
     "modular": Form("Each line gives a number and then its value.\n", "{question} ->", " ", "\n"),
+    "parity": Form("Each line gives digits and then their value, 0 or 1.\n", "{question} ->", " ", "\n"),
 }
+Kind = Literal["linear", "modular", "parity"]
+MAX_DIGITS = 12  # of a parity, whose functions the Bayes rule enumerates
 ARM = "gold"  # the only arm: a value has no rationale
 
 
 class World(Section):
     """One kind of function."""
 
-    kind: Literal["linear", "modular"]
-    size: int = Field(ge=1, le=100)  # of linear: dimensions; of modular: the modulus
+    kind: Kind
+    size: int = Field(ge=1, le=100)  # of linear: dimensions; of modular: the modulus; of parity: digits
     labels: Literal["true", "flipped", "random"] = "true"  # of linear: exchanged, or coins
     prior: float = Field(0.5, ge=0, le=1)  # of linear: share of the functions whose weights have a positive sum
     max_value: int = Field(10, ge=2, le=100)  # of linear: coordinates are below it
 
     @model_validator(mode="after")
     def _check(self) -> World:
-        if self.kind == "modular" and (self.labels != "true" or self.size < 2):
-            raise ValueError("a modular world has a modulus of 2 or more and true labels")
+        if self.kind != "linear" and self.labels != "true":
+            raise ValueError(f"a {self.kind} world has true labels; flipped and random are those of linear ones")
+        if self.kind == "modular" and self.size < 2:
+            raise ValueError("a modular world has a modulus of 2 or more")
+        if self.kind == "parity" and self.size > MAX_DIGITS:
+            raise ValueError(
+                f"a parity has at most {MAX_DIGITS} digits, because the Bayes rule tries all its functions"
+            )
         return self
 
 
 def draw_function(world: World, random: Random) -> Any:
-    """The weights (d,) of linear, or (a, b) of modular."""
+    """The weights (d,) of linear, (a, b) of modular, or of parity 1 at each place that counts (size,), at least one."""
     if world.kind == "modular":
         return random.randrange(1, world.size), random.randrange(world.size)
+    if world.kind == "parity":
+        places = random.randrange(1, 2**world.size)
+        return [places >> i & 1 for i in range(world.size)]
     weights = [random.gauss(0, 1) for _ in range(world.size)]
     sign = 1 if random.random() < world.prior else -1
     return [sign * w for w in weights] if sum(weights) > 0 else [-sign * w for w in weights]
@@ -57,6 +72,8 @@ def draw_function(world: World, random: Random) -> Any:
 def draw_point(world: World, random: Random) -> tuple[int, ...]:
     if world.kind == "modular":
         return (random.randrange(world.size),)
+    if world.kind == "parity":
+        return tuple(random.randrange(2) for _ in range(world.size))
     return tuple(random.randrange(world.max_value) for _ in range(world.size))
 
 
@@ -64,6 +81,8 @@ def compute_value(world: World, function: Any, point: tuple[int, ...], random: R
     if world.kind == "modular":
         a, b = function
         return str((a * point[0] + b) % world.size)
+    if world.kind == "parity":
+        return str(sum(w & x for w, x in zip(function, point, strict=True)) % 2)
     if world.labels == "random":
         return random.choice(LABELS)
     centre = (world.max_value - 1) / 2
@@ -85,9 +104,9 @@ def draw_items(world: World, function: Any, name: str, count: int, random: Rando
 
 
 def make_episode(world: World, name: str, number: int, shots: int, queries: int, seed: int) -> Episode:
-    """Function `number` of the world `name`: `shots` items for its pool, and queries at other points. A modulus leaves no
-    other points, so there a query may be asked that a shot has answered. Flipped labels have the functions and points of
-    true ones."""
+    """Function `number` of the world `name`: `shots` items for its pool, and queries at other points. A modulus, and few
+    digits, leave no other points, so there a query may be asked that a shot has answered. Flipped labels have the functions
+    and points of true ones."""
     kind = f"{world.kind}/{world.size}"
     random = seeds.rng(seed, "many_shot", VERSION, kind, number, "function")
     function = draw_function(world, random)
@@ -95,7 +114,7 @@ def make_episode(world: World, name: str, number: int, shots: int, queries: int,
     pool = draw_items(
         world, function, f"{name}/{number}/pool", shots, random if world.labels != "random" else labels, set()
     )
-    shown = {parse_point(item.question) for item in pool} if world.kind == "linear" else set()
+    shown = {parse_point(item.question) for item in pool} if world.kind != "modular" else set()
     asked = draw_items(world, function, f"{name}/{number}/query", queries, random, shown)
     return Episode(name, str(number), FORMS[world.kind], {ARM: pool}, asked)
 
@@ -104,8 +123,11 @@ def parse_point(question: str) -> tuple[int, ...]:
     return tuple(map(int, question.split()))
 
 
-def read_answer(text: str) -> str | None:
-    """The first label or number of a reply, if it is in the first line that says something."""
+def read_answer(text: str, is_finished: bool = True) -> str | None:
+    """The first label or number of a reply, if it is in the first line that says something. One at the very end of a reply
+    that was cut off may be the beginning of another: it is no answer."""
     line = next((line for line in text.splitlines() if line.strip()), "")
     match = re.search(r"\b(?:[AB]|\d+)\b", line)
-    return match.group() if match else None
+    if not match or (not is_finished and text.endswith(line) and match.end() == len(line)):
+        return None
+    return match.group()

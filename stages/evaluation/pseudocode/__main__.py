@@ -5,8 +5,9 @@ interpreter (lib/interpreter) runs the same program, so the true trace is known,
 
 arms     direct, chain_of_thought, prose (the plan in words), code (pseudocode without prints), traced_code (with prints),
          executed (the interpreter runs the program; no model reasons)
-tasks    problems of data/benchmarks and data/ood whose program is known, each with a plan of its own, and files of
-         BIG-Bench Hard in data/raw/tasks, with a plan of plans/ or one that a model writes
+tasks    problems of data/benchmarks and data/ood whose program is known (grade school, and those tasks of DyVal that
+         ood.dyval.tasks lists), each with a plan of its own, and files of BIG-Bench Hard in data/raw/tasks, with a plan of
+         plans/ or one that a model writes
 study    the base learns programs from answers, worked steps or traces, from equally many target tokens, and is tested on
          fresh programs, longer ones and such with other names
 
@@ -36,7 +37,16 @@ if TYPE_CHECKING:
 
 HEADLINE = ("executed", "study.sets.*.targets.*.accuracy", "study.sets.*.targets.traces.trace_exact")
 Relations = Annotated[int, Field(ge=1, le=12)]
-TaskName = Literal["gradeschool", "arithmetic", "bool_logic", "reachability"]
+TaskName = Literal[
+    "gradeschool",
+    "arithmetic",
+    "linear_equation",
+    "bool_logic",
+    "deductive_logic",
+    "abductive_logic",
+    "reachability",
+    "max_sum_path",
+]
 
 
 class Params(TrainingParams):
@@ -83,12 +93,13 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         figures = {"training": training, "sets": study.summarize(trained, run.seed)}
     if not run.is_main:
         return {}
-    asked, plans, by_task = ask_tasks(run)
+    asked, plans, by_task, requests = ask_tasks(run)
     executed = [row for row in asked if row.arm == "executed"]
     results = {
         "executed": sum(row.correct for row in executed) / len(executed) if executed else None,
         "tasks": by_task,
         "study": figures,
+        **({"requests": requests} if requests else {}),
     }
     rows = "".join(f"{row.model_dump_json()}\n" for row in sorted(asked + trained, key=lambda x: (x.task, x.arm, x.id)))
     files.write_text(run.out_dir / "traces.jsonl", rows)
@@ -125,8 +136,8 @@ def load_tasks(run: StageRun[Params]) -> list[Task]:
     return [task for task in loaded if task.instances]
 
 
-def ask_tasks(run: StageRun[Params]) -> tuple[list[Outcome], dict[str, Any], dict[str, Any]]:
-    """(outcomes, the plan of each task that has one for all problems, figures of each task)."""
+def ask_tasks(run: StageRun[Params]) -> tuple[list[Outcome], dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """(outcomes, the plan of each task that has one for all problems, figures of each task, what each agent was asked)."""
     from stages.evaluation.pseudocode import arms, tasks
 
     params, key = run.params, f"pseudocode {tasks.VERSION} {run.seed}"
@@ -141,14 +152,15 @@ def ask_tasks(run: StageRun[Params]) -> tuple[list[Outcome], dict[str, Any], dic
         rows = arms.run_arms(task, plans[task.name], params.arms, reasoner, key, track)
         outcomes += rows
         figures[task.name] = arms.summarize(rows, task)
-    for chat in filter(None, (instructor, reasoner)):
+    agents = {name: chat for name, chat in (("instructor", instructor), ("reasoner", reasoner)) if chat}
+    for chat in agents.values():
         run.count(**chat.usage.get_totals())
     written = {
         name: {**plan.plan._asdict(), "agent": plan.agent, "prompt_sha": plan.prompt_sha}
         for name, plan in plans.items()
         if plan
     }
-    return outcomes, written, figures
+    return outcomes, written, figures, {name: chat.count_answers() for name, chat in agents.items()}
 
 
 def main() -> None:

@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from stages.evaluation.pseudocode import prompts, replies, tasks
+from stages.evaluation.pseudocode import executions, prompts, replies, tasks
 from stages.evaluation.pseudocode.programs import Plan
 from stages.evaluation.pseudocode.prompts import Arm
 from stages.evaluation.pseudocode.tasks import Instance, Task
 from stages.lib.chat import Chat, NoAnswerError, Progress
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Record
-from stages.lib.interpreter.run import Execution, run_program
+from stages.lib.interpreter.run import Execution
 
 
 class Outcome(Record):
@@ -22,7 +22,7 @@ class Outcome(Record):
     trace: the lines that the program prints before its answer; None where none ran to its end. lines: those of the reply;
     first_error: the index of its first line that leaves the trace, None where none does or nothing is compared. status:
     answered, unreadable (no answer of the kind that was asked for), or failed (the program, or the model, which gave no
-    reply)."""
+    reply). sandboxed: the program is outside the interpreter's language, and Python ran it in the sandbox."""
 
     id: str
     task: str
@@ -35,6 +35,7 @@ class Outcome(Record):
     lines: list[str] | None = None
     first_error: int | None = None
     error: str | None = None
+    sandboxed: bool = False
 
 
 class TaskPlan(NamedTuple):
@@ -83,10 +84,6 @@ def get_plan(instance: Instance, plan: TaskPlan | None) -> Plan | None:
     return plan.plan if plan else instance.plan
 
 
-def execute(instance: Instance, plan: Plan) -> Execution:
-    return run_program(prompts.add_call(plan.code), {"input_text": instance.question})
-
-
 def run_arms(
     task: Task,
     plan: TaskPlan | None,
@@ -97,7 +94,12 @@ def run_arms(
 ) -> list[Outcome]:
     """The outcomes of every problem in every arm; without a reasoner only those of the arm `executed`."""
     own = {instance.id: get_plan(instance, plan) for instance in task.instances}
-    runs = {instance.id: execute(instance, wanted) for instance in task.instances if (wanted := own[instance.id])}
+    by_model = plan is not None and plan.agent == "model"
+    runs = {
+        instance.id: executions.execute(wanted.code, instance.question, by_model)
+        for instance in task.instances
+        if (wanted := own[instance.id])
+    }
     rows = []
     for arm in arms:
         if arm == "executed":
@@ -124,6 +126,7 @@ def judge_execution(task: Task, instance: Instance, run: Execution) -> Outcome:
         correct=replies.is_right(instance, final),
         trace=None if run.error else reply.lines,
         error=run.error,
+        sandboxed=run.is_outside,
     )
 
 
@@ -159,6 +162,7 @@ def summarize(rows: Sequence[Outcome], task: Task) -> dict[str, Any]:
             "accuracy": sum(row.correct for row in own) / len(own),
             "unreadable": sum(row.status == "unreadable" for row in own),
             "failed": sum(row.status == "failed" for row in own),
+            **({"sandboxed": n} if (n := sum(row.sandboxed for row in own)) else {}),
             **summarize_traces(own),
         }
     return figures

@@ -63,17 +63,17 @@ def is_readable(instance: Instance, final: str | None) -> bool:
     """Whether a final answer is one of the kind that was asked for."""
     if instance.kind == "option":
         return parse_option(final, instance.options) is not None
-    return bool(final) if instance.kind == "text" else answers.parse_number(final) is not None
+    return answers.parse_number(final) is not None if instance.kind == "number" else bool(final)
 
 
 def is_right(instance: Instance, final: str | None) -> bool:
-    """Options by exact equality, numbers by value, other texts letter by letter, white space aside."""
+    """Options by exact equality, numbers and formulas by value, other texts letter by letter, white space aside."""
     if final is None:
         return False
     if instance.kind == "option":
         return parse_option(final, instance.options) == parse_option(instance.answer, instance.options)
-    if instance.kind == "number":
-        return answers.equal(instance.answer, final, "number")
+    if instance.kind != "text":
+        return answers.equal(instance.answer, final, "number" if instance.kind == "number" else "latex")
     return "".join(final.split()) == "".join(instance.answer.split())
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stages.evaluation.pseudocode import programs, replies
+from stages.evaluation.pseudocode import problem_plans, programs, replies
 from stages.evaluation.pseudocode.arms import Outcome
 from stages.evaluation.pseudocode.tasks import VERSION
 from stages.lib.core import seeds
@@ -47,7 +47,7 @@ def make_item(name: str, params: Mapping[str, Any]) -> Item:
     problem_steps = [
         step.model_copy(update={"text": strip_annotations(step.text)}) for step in gradeschool.rederive(params)[1]
     ]
-    plan = programs.write_plan(_make_problem(name, "-", str(problem_steps[-1].value), [], params))
+    plan = problem_plans.write_plan(_make_problem(name, "-", str(problem_steps[-1].value), [], params))
     if plan is None:
         raise ValueError(f"{name}: its people are no names of variables")
     trace = [Step(text=line) for line in run_program(plan.code).printed[:-1]]

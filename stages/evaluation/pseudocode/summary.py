@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.evaluation.pseudocode.study import SETS, TARGETS
+from stages.lib.chat import describe_cost
 from stages.lib.core import files
 from stages.lib.display import charts, tables
 from stages.lib.display.tables import Table
@@ -100,6 +101,15 @@ def write_notes(results: Mapping[str, Any]) -> list[str]:
         if left:
             counts = ", ".join(f"{name} {count}" for name, count in left.items())
             notes.append(f"Left out, because no program gives their answer: {counts}.")
+        sandboxed = {name: task["arms"]["executed"].get("sandboxed", 0) for name, task in results["tasks"].items()
+                     if "executed" in task["arms"]}  # fmt: skip
+        if any(sandboxed.values()):
+            counts = ", ".join(f"{name} {count}" for name, count in sandboxed.items() if count)
+            notes.append(
+                f"Programs outside the interpreter's language, which Python ran in the sandbox: {counts}. There numbers "
+                "are Python's own, not exact."
+            )
+        notes += [describe_cost(name.capitalize(), counts) for name, counts in results.get("requests", {}).items()]
         if not any("traced_code" in task["arms"] for task in results["tasks"].values()):
             notes.append("No model reasons in this run (pseudocode.reasoner: rules), so only programs were executed.")
     if study := results["study"]:

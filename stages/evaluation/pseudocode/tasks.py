@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from stages.evaluation.pseudocode import programs
+from stages.evaluation.pseudocode import problem_plans
+from stages.evaluation.pseudocode.dyval_programs import UNKNOWN, WITH_UNKNOWN
 from stages.evaluation.pseudocode.programs import Plan
 from stages.lib.core import seeds
 from stages.lib.core.errors import UserError
@@ -21,7 +22,8 @@ PLANS = Path(__file__).parent / "plans"
 MAX_OPTIONS = 5  # a task with so few different answers is one of options
 _OPTIONS = re.compile(r"^Options:\n((?:.+\n?)+)\Z", re.MULTILINE)
 _LETTER = re.compile(r"\([A-Z]\)")
-Kind = Literal["option", "number", "text"]
+Kind = Literal["option", "number", "formula", "text"]
+_KINDS: dict[str, Kind] = {"boolean": "option", "integer": "number", "number": "number", "latex": "formula"}
 
 
 class Instance(NamedTuple):
@@ -52,19 +54,21 @@ class Task(NamedTuple):
 
 def make_instance(problem: Problem) -> Instance:
     """Raises ValueError for a kind of answer that no task here has."""
-    if problem.answer_type == "boolean":
-        return Instance(
-            problem.id, problem.question, problem.answer, "option", ("True", "False"), programs.write_plan(problem)
-        )
-    if problem.answer_type not in ("integer", "number"):
+    if problem.answer_type not in _KINDS:
         raise ValueError(f"{problem.id}: answers of type {problem.answer_type} are none of a task here")
-    return Instance(problem.id, problem.question, problem.answer, "number", (), programs.write_plan(problem))
+    kind, options = _KINDS[problem.answer_type], ()
+    if kind == "option":
+        options = ("True", "False", *([UNKNOWN] if problem.operator in WITH_UNKNOWN else []))
+    return Instance(problem.id, problem.question, problem.answer, kind, options, problem_plans.write_plan(problem))
 
 
 def make_task(name: str, asked: Sequence[Problem], shown: Sequence[Problem], n: int, n_shown: int, seed: int) -> Task:
-    """n of the problems that have a plan, chosen by key, sorted by id; n_shown of those of another split."""
-    with_plan = [problem for problem in asked if programs.write_plan(problem)]
-    examples = [problem for problem in shown if programs.write_plan(problem)]
+    """n of the problems that have a plan, chosen by key, sorted by id; n_shown of those of another split.
+
+    A question that is asked is never shown, whichever split it is in."""
+    with_plan = [problem for problem in asked if problem_plans.write_plan(problem)]
+    questions = {problem.question for problem in asked}
+    examples = [x for x in shown if x.question not in questions and problem_plans.write_plan(x)]
     chosen = _rank([problem.id for problem in with_plan], name, seed)[:n]
     examples_chosen = _rank([problem.id for problem in examples], name, seed)[:n_shown]
     by_id = {problem.id: problem for problem in (*examples, *with_plan)}

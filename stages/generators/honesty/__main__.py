@@ -8,18 +8,16 @@ curve.png, metrics.json}.
 Items are known or unknown to this generator by its own samples, unanswerable by proof, or asked of a passage that does or
 does not hold the fact (`items.py`). Policies: the generator as it is; the sentence that N/A is allowed in every prompt;
 R-Tuning (2311.09677) and a certainty-filtered variant after CRaFT (2410.06913), both fine-tuned on refusals
-(`knowledge.py`); and the generator silenced where a verifier's score is below a threshold chosen on dev, which trains
-nothing. Policies are compared at equal coverage, since to refuse more always looks careful (`selective.py`).
+(`knowledge.py`, `teaching.py`); and the generator silenced where a verifier's score is below a threshold chosen on dev,
+which trains nothing. Policies are compared at equal coverage, since to refuse more always looks careful (`selective.py`).
+An `agent`, any OpenAI-compatible server or local chat model, may reply in place of the generator; then nothing is trained
+(`agent.py`).
 
     accelerate launch --config_file stages/launch/cpu.yaml -m stages.generators.honesty
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import itertools
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -36,10 +34,6 @@ if TYPE_CHECKING:
     from stages.generators.honesty.items import Item
     from stages.generators.honesty.knowledge import Candidate
     from stages.generators.honesty.policies import Policy
-    from stages.lib.models.batch import Example
-    from stages.lib.models.encoding import Encoder
-
-ARMS = ("r_tuning", "certain")  # that are trained, in this order: the first is the rehearsal of the second
 
 
 class TrainSizes(Section):
@@ -68,6 +62,7 @@ class Params(TrainingParams, SamplingParams):
     drift: float = Field(ge=0, le=1)  # change of c in rehearsal above which an item is a dynamic conflict
     verifier: Literal["orm", "prm", "genrm"]  # whose score silences the generator
     penalty: float = Field(ge=0)  # of a wrong answer, where a right one earns 1: what the threshold is chosen for
+    agent: AgentParams  # openai or hf: a chat that replies in place of the generator; nothing is trained
     judge: AgentParams  # of refusals that the list misses
 
     @model_validator(mode="after")
@@ -87,40 +82,29 @@ class Data(NamedTuple):
 
 
 def body(run: StageRun[Params]) -> dict[str, Any]:
-    from stages.generators.honesty import policies, report
-    from stages.generators.honesty.knowledge import encode_target
+    from stages.generators.honesty import agent, policies, report, teaching
     from stages.lib.core import files
-    from stages.lib.models import loading
-    from stages.lib.models.encoding import Encoder
     from stages.lib.run import distributed
 
     state = distributed.init_processes(run)
-    folder = run.input_path("generator", "model")
-    encoder = Encoder.load(folder, run.input_path("generator", "prompt.json"))
+    chat = run.params.agent.create_chat(run.root)
+    if chat and not run.is_main:
+        return {}
     data = prepare(run)
-    start = loading.load_causal_lm(folder).to(state.device)
-    models: dict[str, Any] = {}
-    results: dict[str, Any] = {"training": {}}
-    histories: list[str] = []
-    taught: dict[str, list[tuple[Item, bool]]] = {}
-    for arm in ARMS:
-        chosen, results["training"][arm] = choose_items(run, arm, data, start, models, encoder)
-        taught[arm] = list_taught(run, data, chosen)
-        model, history = train(run, arm, [encode_target(encoder, *pair, run.seed) for pair in taught[arm]])
-        models[arm] = model.to(state.device)
-        histories.append(history)
-        results["training"][arm]["steps"] = history.count("\n") - 1
-    found = policies.measure(run, data.items, start, models, encoder, state.device)
-    results |= policies.compare(run, data.items, found)
+    if chat:
+        measured, found = agent.measure(run, data.items, chat)
+        run.count(**chat.usage.get_totals())
+        learned = teaching.LEARNED_NOTHING
+    else:
+        learned = teaching.teach(run, data, state.device)
+        measured, found = data.items, policies.measure(run, data.items, learned, state.device)
+    results: dict[str, Any] = {"training": learned.facts, **policies.compare(run, measured, found)}
     results["judge"] = audit_refusals(run, found)
-    results["shortcuts"] = policies.measure_shortcuts(data.items)
+    results["shortcuts"] = policies.measure_shortcuts(measured)
     if run.is_main:
-        for arm, model in models.items():
-            loading.save(model, encoder.tokenizer, run.out_dir / "models" / arm)
-        files.write_text(run.out_dir / "history.csv", join_histories(histories))
-        policies.write_taught(run.out_dir, encoder, taught, run.seed)
-        policies.write(run.out_dir, data.items, found)
-        report.write(run.out_dir, run.params, results, policies.trace_curves(data.items, found))
+        learned.save(run.out_dir, run.seed)
+        policies.write(run.out_dir, measured, found)
+        report.write(run.out_dir, run.params, results, policies.trace_curves(measured, found))
         files.write_json(run.out_dir / "results.json", results)
     return select_headline(results)
 
@@ -172,92 +156,6 @@ def prepare(run: StageRun[Params]) -> Data:
     return Data(candidates, premise, facts, measured)
 
 
-def choose_items(
-    run: StageRun[Params], arm: str, data: Data, start: Any, models: dict[str, Any], encoder: Encoder
-) -> tuple[list[tuple[Item, bool]], dict[str, Any]]:
-    """(items of verifier with whether the arm refuses each, what is to be said of them). Both arms have the same number,
-    where the filters leave enough."""
-    from stages.generators.honesty import knowledge
-    from stages.lib.run import distributed
-
-    params, n = run.params, run.params.train.problems
-    if arm == "r_tuning":
-        labelled = [(x.item, not knowledge.label_by_first(x.samples)) for x in data.candidates[:n]]
-        return labelled, describe_items(labelled, data)
-    pool = data.candidates[: 2 * n]
-    labels = [knowledge.label_by_certainty(x.item.c or 0.0, params.known_at, params.unknown_at) for x in pool]
-    sure = [(x, label) for x, label in zip(pool, labels, strict=True) if label is not None]
-    features = knowledge.embed(start, encoder, [x.item for x, _ in sure])
-    near = knowledge.find_static_conflicts(features, [label for _, label in sure], params.similarity)
-    apart = [pair for pair, is_near in zip(sure, near, strict=True) if not is_near]
-
-    def work(_: Any, shard: list[Candidate]) -> Any:
-        for candidate in shard:
-            yield [knowledge.measure_flow(candidate, start, models["r_tuning"], encoder)]
-
-    workers = distributed.LocalWorkers(lambda: None)
-    rows = distributed.map_sharded(
-        run, workers, "flow", [x for x, _ in apart], work, knowledge.Flow, lambda candidate: candidate.item.id
-    )
-    flows = [rows[x.item.id][0] for x, _ in apart]
-    still = [pair for pair, flow in zip(apart, flows, strict=True) if abs(flow.after - flow.before) <= params.drift]
-    labelled = [(x.item, not label) for x, label in still[:n]]
-    dropped = {
-        "between": len(pool) - len(sure),
-        "static": len(sure) - len(apart),
-        "dynamic": len(apart) - len(still),
-    }
-    moved = sum(abs(flow.after - flow.before) for flow in flows) / len(flows) if flows else 0.0
-    return labelled, describe_items(labelled, data) | {"pool": len(pool), "dropped": dropped, "mean_drift": moved}
-
-
-def describe_items(labelled: list[tuple[Item, bool]], data: Data) -> dict[str, Any]:
-    """How many items of each kind an arm learns, before copies."""
-    return {
-        "problems": len(labelled),
-        "refused": sum(refuses for _, refuses in labelled),
-        "unanswerable": sum(not item.is_answerable for item in data.premise),
-        "twins": sum(item.is_answerable for item in data.premise),
-        "facts": sum(item.kind == "known" for item in data.facts),
-    }
-
-
-def list_taught(run: StageRun[Params], data: Data, labelled: list[tuple[Item, bool]]) -> list[tuple[Item, bool]]:
-    """What an arm learns, with whether it refuses: problems, premise items with their twins, and taught facts. Without a
-    problem that the filters left, the others alone."""
-    premise = [(item, not item.is_answerable) for item in data.premise]
-    facts = [(item, False) for item in data.facts if item.kind == "known"] * run.params.train.fact_copies
-    return [*labelled, *premise, *facts]
-
-
-def train(run: StageRun[Params], arm: str, examples: list[Example]) -> tuple[Any, str]:
-    """(the fine-tuned generator, its history as CSV). Raises UserError without an example."""
-    from stages.lib.core import seeds
-    from stages.lib.core.errors import UserError
-    from stages.lib.models import loading, objectives
-    from stages.lib.training import loop
-
-    if not examples:
-        raise UserError(
-            f"honesty: nothing is left for arm {arm} to learn from; raise honesty.train.problems or honesty.similarity"
-        )
-    key = seeds.key(run.seed, run.name, "adapters")
-    model = loading.add_lora(loading.load_causal_lm(run.input_path("generator", "model")), run.params.lora_rank, key)
-    objective = objectives.LanguageModelingObjective(model)
-    own = replace(run, key=f"{run.key}/{arm}", journal_entry=None)  # unfinished work and a log of its own
-    history = loop.train(own, objective, examples, run.params)
-    return loading.merge_lora(objective.model), history.to_csv()
-
-
-def join_histories(texts: Sequence[str]) -> str:
-    """One table, a row for each step, with a column for the loss of each arm; "" where an arm has fewer steps."""
-    columns = [[row["lm_loss"] for row in csv.DictReader(io.StringIO(text))] for text in texts]
-    rows = [",".join(("step", *(f"{arm}_loss" for arm in ARMS)))]
-    for step, losses in enumerate(itertools.zip_longest(*columns, fillvalue=""), 1):
-        rows.append(",".join((str(step), *losses)))
-    return "\n".join(rows) + "\n"
-
-
 def audit_refusals(run: StageRun[Params], found: dict[str, Policy]) -> dict[str, Any]:
     """How the list of refusals and a judge agree, for each policy that writes replies."""
     from stages.generators.honesty import refusals
@@ -280,15 +178,19 @@ def audit_refusals(run: StageRun[Params], found: dict[str, Policy]) -> dict[str,
 
 
 def select_headline(results: dict[str, Any]) -> dict[str, Any]:
-    """The figures of results.json that metrics.json repeats."""
+    """The figures of results.json that metrics.json repeats; of a chat, those of its two policies."""
+    from stages.generators.honesty.teaching import ARMS
+
     table = results["in_domain"]
+    tuned = [name for name in ARMS if name in table] or ["prompt"]
+    silent = [*tuned, *(name for name in ("verifier",) if name in table)]
     return {
         "items": table["vanilla"]["items"],
-        **{f"coverage_{name}": table[name]["coverage"] for name in (*ARMS, "verifier")},
-        **{f"accuracy_{name}": table[name]["accuracy"] for name in ("vanilla", *ARMS, "verifier")},
-        **{f"score_{name}": table[name]["scores"]["1"] for name in (*ARMS, "verifier")},
-        **{f"recall_{name}": table[name]["refusal_recall"] for name in ARMS},
-        "over_refusal_certain": table["certain"]["over_refusal"],
+        **{f"coverage_{name}": table[name]["coverage"] for name in silent},
+        **{f"accuracy_{name}": table[name]["accuracy"] for name in ("vanilla", *silent)},
+        **{f"score_{name}": table[name]["scores"]["1"] for name in silent},
+        **{f"recall_{name}": table[name]["refusal_recall"] for name in tuned},
+        f"over_refusal_{tuned[-1]}": table[tuned[-1]]["over_refusal"],
     }
 
 

@@ -22,8 +22,9 @@ from stages.lib.run.execution import StageRun
 
 if TYPE_CHECKING:
     from stages.generators.honesty.__main__ import Params
+    from stages.generators.honesty.teaching import Learned
 
-POLICIES = ("vanilla", "prompt", "verifier", "r_tuning", "certain")
+POLICIES = ("vanilla", "prompt", "verifier", "r_tuning", "certain")  # of a chat the first two
 ASKED = "~asked"  # ends the id of a problem that is asked with the sentence that N/A is allowed
 
 
@@ -37,11 +38,10 @@ class Policy(NamedTuple):
     writes: bool = True
 
 
-def measure(
-    run: StageRun[Params], items: Sequence[Item], start: Any, models: Mapping[str, Any], encoder: Any, device: Any
-) -> dict[str, Policy]:
+def measure(run: StageRun[Params], items: Sequence[Item], learned: Learned, device: Any) -> dict[str, Policy]:
     """Every policy's replies to the items."""
     found: dict[str, Policy] = {}
+    start, models, encoder = learned.start, learned.models, learned.encoder
     vanilla, asked = draw_start(run, items, start, encoder)
     for name, samples in (("vanilla", vanilla), ("prompt", asked)):
         confidence = np.array([replies.mean_probability(sample) for sample in samples])
@@ -107,27 +107,29 @@ def silence(run: StageRun[Params], items: Sequence[Item], samples: Sequence[Samp
 
 
 def compare(run: StageRun[Params], items: Sequence[Item], found: Mapping[str, Policy]) -> dict[str, Any]:
-    """Figures in domain (with the two trivial policies), at equal coverage, and for each set."""
+    """Figures in domain (with the two trivial policies), at equal coverage, and for each set. baseline: which policy the
+    others are compared with at equal coverage: the verifier, or a chat as it is."""
     within = np.array([item.set in IN_DOMAIN for item in items])
     results: dict[str, Any] = {
         "in_domain": summarize(items, found, within),
         "sets": {name: summarize(items, found, np.array([x.set == name for x in items])) for name in SETS},
         "kinds": {name: count_kinds(items, name) for name in SETS},
         "equal_coverage": {},
+        "baseline": "verifier" if "verifier" in found else "vanilla",
     }
     results["sets"] = {name: own for name, own in results["sets"].items() if own["vanilla"]["items"]}
-    verifier = restore_answers(found, within)
+    baseline = restore_answers(found, within)
     roots = [get_root(item.problem.parent or item.id) for item in items if item.set in IN_DOMAIN]
-    for name in ("prompt", "r_tuning", "certain"):
+    for name in (name for name in ("prompt", "r_tuning", "certain") if name in found):
         own = found[name].outcomes.select(within)
-        answered = min(int((~own.refused).sum()), int((~verifier.refused).sum()))
-        own, other = own.keep_top(answered), verifier.keep_top(answered)
+        answered = min(int((~own.refused).sum()), int((~baseline.refused).sum()))
+        own, other = own.keep_top(answered), baseline.keep_top(answered)
         key = seeds.key(run.seed, "honesty", VERSION, name, "interval")
         difference = intervals.compare(own.right.astype(float), other.right.astype(float), key, units=roots)
         results["equal_coverage"][name] = {
             "coverage": answered / max(1, len(roots)),
             "accuracy": selective.divide(own.right.sum(), answered),
-            "verifier": selective.divide(other.right.sum(), answered),
+            "baseline": selective.divide(other.right.sum(), answered),
             "difference": difference.difference,
             "low": difference.low,
             "high": difference.high,
@@ -137,7 +139,10 @@ def compare(run: StageRun[Params], items: Sequence[Item], found: Mapping[str, Po
 
 
 def restore_answers(found: Mapping[str, Policy], mask: np.ndarray) -> Outcomes:
-    """The generator's own outcomes with the verifier's scores as confidence: no threshold has refused anything yet."""
+    """The generator's own outcomes with the verifier's scores as confidence: no threshold has refused anything yet. A chat
+    has no verifier, and keeps its own confidence."""
+    if "verifier" not in found:
+        return found["vanilla"].outcomes.select(mask)
     return found["vanilla"].outcomes._replace(confidence=found["verifier"].outcomes.confidence).select(mask)
 
 
@@ -151,7 +156,7 @@ def summarize(items: Sequence[Item], found: Mapping[str, Policy], mask: np.ndarr
     policies = {
         "always_refuse": (selective.always_refuse(len(part)), None),
         "never_refuse": (whole, None),
-        **{name: (found[name].outcomes.select(mask), found[name].sure[mask]) for name in POLICIES},
+        **{name: (found[name].outcomes.select(mask), found[name].sure[mask]) for name in POLICIES if name in found},
     }
     return {
         name: selective.summarize(outcomes, start, answerable, solvable, sure)
@@ -167,8 +172,9 @@ def count_kinds(items: Sequence[Item], name: str) -> dict[str, int]:
 def trace_curves(items: Sequence[Item], found: Mapping[str, Policy]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Policy -> (coverage, risk) in domain. The verifier's curve runs over all answers, whatever its threshold."""
     within = np.array([item.set in IN_DOMAIN for item in items])
-    outcomes = {name: found[name].outcomes.select(within) for name in POLICIES}
-    outcomes["verifier"] = restore_answers(found, within)
+    outcomes = {name: found[name].outcomes.select(within) for name in POLICIES if name in found}
+    if "verifier" in found:
+        outcomes["verifier"] = restore_answers(found, within)
     return {name: selective.risk_coverage(own) for name, own in outcomes.items()}
 
 

@@ -51,6 +51,7 @@ def build_tables(results: dict[str, Any]) -> dict[str, tables.Table]:
     penalties = [f"{penalty:g}" for penalty in PENALTIES]
     header = ("policy", "coverage %", "accuracy %", "refusal recall %", "over-refusal %")
     header += ("AP", "AURC", "THS", "ECE", *(f"score, wrong costs {penalty}" for penalty in penalties))
+    present = [name for name in POLICIES if name in figures]
     rows = [
         [
             NAMES[name],
@@ -63,7 +64,7 @@ def build_tables(results: dict[str, Any]) -> dict[str, tables.Table]:
     equal = [
         [
             NAMES[name],
-            *(show(own[key]) for key in ("coverage", "accuracy", "verifier")),
+            *(show(own[key]) for key in ("coverage", "accuracy", "baseline")),
             tables.format_gain([own["difference"], own["low"], own["high"]]),
             tables.format_p_value(own["p"]),
         ]
@@ -74,18 +75,25 @@ def build_tables(results: dict[str, Any]) -> dict[str, tables.Table]:
         [
             SET_NAMES[name],
             describe_kinds(results["kinds"][name]),
-            *(describe_policy(own[policy]) for policy in POLICIES),
+            *(describe_policy(own[policy]) for policy in present),
         ]
         for name, own in results["sets"].items()
     ]
     return {
         f"Test problems, unanswerable problems and their twins: {items} items": (header, rows),
         "At equal coverage": (
-            ("policy", "coverage %", "accuracy %", "verifier's accuracy %", "right of all, difference [95%]", "p"),
+            (
+                "policy",
+                "coverage %",
+                "accuracy %",
+                f"{NAMES[results['baseline']]}: accuracy %",
+                "right of all, difference [95%]",
+                "p",
+            ),
             equal,
         ),
         "By kind of item: refused where there is no answer / where the generator knows it / accuracy of answers, %": (
-            ("items", "kinds", *(NAMES[policy] for policy in POLICIES)),
+            ("items", "kinds", *(NAMES[policy] for policy in present)),
             transfer,
         ),
     }
@@ -101,6 +109,23 @@ def describe_policy(own: Mapping[str, Any]) -> str:
 
 
 def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
+    notes = describe_training(params, results) if results["training"] else describe_agent(params)
+    for name, own in results["judge"].items():
+        if own["missed"] or own["extra"]:
+            text = f": {' | '.join(' '.join(x.split())[:80] for x in own['examples'][:2])}" if own["missed"] else ""
+            notes.append(
+                f"{NAMES[name]}: of {own['replies']} replies the list reads {own['listed']} as refusals; the judge takes "
+                f"{own['missed']} more for one and {own['extra']} of these for none{text}."
+            )
+    for name, own in results["shortcuts"].items():
+        notes.append(
+            f"{SET_NAMES[name]}: AUC of length for a missing answer {own['length']:.2f}, of the answer's absence from the "
+            f"question {own['answer_in_question']:.2f}."
+        )
+    return notes
+
+
+def describe_training(params: Params, results: dict[str, Any]) -> list[str]:
     plain, filtered = (results["training"][arm] for arm in ("r_tuning", "certain"))
     dropped = filtered["dropped"]
     notes = [
@@ -119,26 +144,23 @@ def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
         notes.append(
             "Half of the made-up facts, called known, are taught to the tuned arms; no other policy knows any."
         )
-    for name, own in results["judge"].items():
-        if own["missed"] or own["extra"]:
-            text = f": {' | '.join(' '.join(x.split())[:80] for x in own['examples'][:2])}" if own["missed"] else ""
-            notes.append(
-                f"{NAMES[name]}: of {own['replies']} replies the list reads {own['listed']} as refusals; the judge takes "
-                f"{own['missed']} more for one and {own['extra']} of these for none{text}."
-            )
-    for name, own in results["shortcuts"].items():
-        notes.append(
-            f"{SET_NAMES[name]}: AUC of length for a missing answer {own['length']:.2f}, of the answer's absence from the "
-            f"question {own['answer_in_question']:.2f}."
-        )
     return notes
+
+
+def describe_agent(params: Params) -> list[str]:
+    name = params.agent.settings.get("model", params.agent.kind)
+    return [
+        f"{name} replies in place of the generator; nothing is trained. Known: c, the share of right ones among "
+        f"{params.samples} replies, is at least {params.known_at:g}. The first reply counts; its confidence is the share "
+        "of replies with the same answer.",
+    ]
 
 
 def plot_curves(path: Path, curves: Curves, figures: Mapping[str, Any]) -> None:
     """Share of wrong answers against coverage: a line for each policy, a mark where it stands by itself."""
     figure, axes = charts.create_subplots((7.6, 4.6))
-    for i, name in enumerate(POLICIES):
-        style, (coverage, risk) = charts.get_style(i), curves[name]
+    for i, (name, (coverage, risk)) in enumerate(curves.items()):
+        style = charts.get_style(i)
         axes.plot(100 * coverage, 100 * risk, color=style["color"], linewidth=1.5, label=NAMES[name])
         if (accuracy := figures[name]["accuracy"]) is not None:
             axes.plot(100 * figures[name]["coverage"], 100 * (1 - accuracy), **style, markersize=7, linestyle="")

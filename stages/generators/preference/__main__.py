@@ -167,12 +167,13 @@ def describe_training(rows: list[dict[str, float]], examples: list[Pair]) -> dic
     return {"steps": len(rows), "tokens": tokens, **means}
 
 
-def select_problems(problems: list[Problem], n: int, seed: int) -> list[Problem]:
-    """n problems in keyed order; a larger n adds to them."""
+def select_problems(problems: list[Problem], n: int) -> list[Problem]:
+    """n problems in keyed order; a larger n adds to them. The seed is no part of the key, so that trainings with several
+    seeds are compared on the same test problems."""
     from stages.generators.preference.pairs import VERSION
     from stages.lib.core import seeds
 
-    return sorted(problems, key=lambda problem: seeds.key(seed, "preference", VERSION, problem.id, "evaluate"))[:n]
+    return sorted(problems, key=lambda problem: seeds.key("preference", VERSION, problem.id, "evaluate"))[:n]
 
 
 def evaluate(run: StageRun[Params], policies: Policies, device: Any) -> dict[str, Any]:
@@ -184,7 +185,7 @@ def evaluate(run: StageRun[Params], policies: Policies, device: Any) -> dict[str
 
     params, results = run.params, {}
     for name in ("dev", "test"):
-        problems = select_problems(eval_sets.load_problems(run, name), params.eval_problems, run.seed)
+        problems = select_problems(eval_sets.load_problems(run, name), params.eval_problems)
         old = read_start(run, name, problems, params.eval_samples)
         new = policies.draw(name, problems, params.eval_samples, params.distribution)
         old_scores, new_scores = [], []
@@ -207,6 +208,7 @@ def evaluate(run: StageRun[Params], policies: Policies, device: Any) -> dict[str
             "draws": {"start": measures.summarize_draws(old), "policy": measures.summarize_draws(new)},
         }
         if name == "test":
+            results[name]["solved"] = {"start": start.list_solved(), "policy": policy.list_solved()}
             results[name]["auc"] = {
                 verifier: {"start": start.compute_auc(verifier), "policy": policy.compute_auc(verifier)}
                 for verifier in params.verifiers

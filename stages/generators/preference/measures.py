@@ -195,6 +195,10 @@ class Accuracies:
         scores = [pool.scores[verifier] for pool in self.pools]
         return ranking.within_problem_auc(scores, [pool.correct for pool in self.pools])
 
+    def list_solved(self) -> dict[str, float]:
+        """problem id -> the share of its samples that are right."""
+        return {pool.problem_id: float(own.mean()) for pool, own in zip(self.pools, self.correct, strict=True)}
+
     def list_methods(self) -> dict[str, np.ndarray]:
         """(problems,) of each method: pass@1, and at N pass, majority, best-of-N and the weighted vote by each verifier."""
         at_n = {f"{name}_n": curve[:, -1] for name, curve in self.curves.items()}

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stages.lib.chat.base import Chat, Progress, Request
+from stages.lib.chat.base import Chat, Progress, Request, describe_cost
 from stages.lib.chat.local import LocalChat, LocalParams
 from stages.lib.chat.retry import NoAnswerError
 from stages.lib.chat.server import OpenAIParams, create_server_chat
@@ -24,7 +24,7 @@ from stages.lib.core.errors import UserError
 from stages.lib.core.params import Params
 from stages.lib.core.records import explain_error
 
-__all__ = ["Request", "Chat", "NoAnswerError", "Progress", "create"]
+__all__ = ["Request", "Chat", "NoAnswerError", "Progress", "create", "describe_cost"]
 BACKENDS: dict[str, tuple[type[Params], Callable[..., Chat]]] = {
     "openai": (OpenAIParams, create_server_chat),
     "hf": (LocalParams, LocalChat),

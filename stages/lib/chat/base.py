@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from stages.lib.chat.retry import NoAnswerError
 from stages.lib.core import seeds
@@ -16,15 +16,20 @@ VERSION = 1  # part of every seed
 
 T = TypeVar("T")
 U = TypeVar("U")
-Request = tuple[str, str]  # a prompt and a key
+# A prompt is one text, or the turns of a talk: user, assistant, user, ..., the last one of the user.
+Prompt = str | tuple[str, ...]
+Request = tuple[Prompt, str]  # a prompt and a key
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]  # (items, their number) -> the items
 
 
 class Reply(NamedTuple):
+    """finish: length, where the answer was cut off at the limit of tokens."""
+
     text: str
     tokens_in: int
     tokens_out: int
     tokens_reused: int = 0  # of tokens_in, what the server had read before
+    finish: Literal["stop", "length"] = "stop"
 
 
 class Usage:
@@ -33,7 +38,8 @@ class Usage:
     def __init__(self, price_in: float | None = None, price_out: float | None = None):
         self._prices = (price_in, price_out)
         self._lock = threading.Lock()
-        self._amounts: dict[str, int] = {"calls": 0, "cached": 0, "retries": 0, "tokens_in": 0, "tokens_out": 0}
+        names = ("calls", "cached", "retries", "tokens_in", "tokens_out", "tokens_reused")
+        self._amounts: dict[str, int] = dict.fromkeys(names, 0)
 
     def add(self, **amounts: int) -> None:
         with self._lock:
@@ -41,7 +47,8 @@ class Usage:
                 self._amounts[name] += amount
 
     def get_totals(self) -> dict[str, float]:
-        """calls, cached, retries, tokens_in, tokens_out and, if both prices are known, cost. Fits `StageRun.count`."""
+        """calls, cached (answers that were on disk), retries, tokens_in, tokens_out, tokens_reused (of tokens_in, what the
+        server had read before) and, if both prices are known, cost. Fits `StageRun.count`."""
         with self._lock:
             totals: dict[str, float] = {**self._amounts}
         price_in, price_out = self._prices
@@ -57,8 +64,9 @@ class Chat:
     def __init__(self, identity: dict[str, Any], cache: Path, usage: Usage, threads: int):
         self.identity, self.usage, self.threads = identity, usage, threads
         self._cache = open_cache(cache)
+        self._costs: dict[int, tuple[int, ...]] = {}  # of each answered request, so that one asked again counts once
 
-    def ask(self, prompt: str, key: str) -> str:
+    def ask(self, prompt: Prompt, key: str) -> str:
         """The model's answer. Raises NoAnswerError, and UserError for an error that a retry would not fix."""
         raise NotImplementedError
 
@@ -84,24 +92,57 @@ class Chat:
         """The answers to distinct requests, in any order."""
         raise NotImplementedError
 
-    def _get_cached(self, prompt: str, key: str) -> str | None:
+    def _get_cached(self, prompt: Prompt, key: str) -> str | None:
         reply: Any = self._cache.get([self.identity, prompt, key])
         if reply is None:
             return None
         self.usage.add(cached=1)
+        self._note_cost(prompt, key, reply)
         return reply["text"]
 
-    def get_prompt_tokens(self, prompt: str, key: str) -> tuple[int, int]:
-        """(tokens of a prompt that was answered, those of them that the server had read before); 0 where it did not say."""
-        reply: Any = self._cache.get([self.identity, prompt, key]) or {}
-        return reply.get("tokens_in", 0), reply.get("tokens_reused", 0)
+    def get_reply(self, prompt: Prompt, key: str) -> Reply:
+        """The answer to a prompt that was answered, with its counts, 0 where the server did not say, and whether it was
+        cut off. Raises KeyError for any other prompt."""
+        reply: Any = self._cache.get([self.identity, prompt, key])
+        if reply is None:
+            raise KeyError(key)
+        return Reply(**reply)
 
-    def _save_reply(self, prompt: str, key: str, reply: Reply) -> str:
+    def _note_cost(self, prompt: Prompt, key: str, reply: Any) -> None:
+        self._costs[hash((prompt, key))] = tuple(
+            reply.get(name, 0) for name in ("tokens_in", "tokens_reused", "tokens_out")
+        )
+
+    def count_answers(self) -> dict[str, int]:
+        """Of all that was asked here and answered, also in an earlier run: requests, tokens_in, tokens_reused (what the
+        server had read before) and tokens_out. Unlike `usage`, it does not tell a resumed run from another."""
+        columns = list(zip(*self._costs.values(), strict=True)) or [(), (), ()]
+        totals = dict(zip(("tokens_in", "tokens_reused", "tokens_out"), map(sum, columns), strict=True))
+        return {"requests": len(self._costs), **totals}
+
+    def _save_reply(self, prompt: Prompt, key: str, reply: Reply) -> str:
         self._cache.set([self.identity, prompt, key], reply._asdict())  # on disk before anybody uses it
         self.usage.add(calls=1)
+        self._note_cost(prompt, key, reply._asdict())
         return reply.text
 
 
-def derive_seed(prompt: str, key: str) -> int:
+def describe_cost(agent: str, counts: Mapping[str, int]) -> str:
+    """A sentence for a report. counts: of `Chat.count_answers`."""
+    return (
+        f"{agent}: {counts['requests']:,} requests, {counts['tokens_in']:,} tokens read, of which the server had "
+        f"{counts['tokens_reused']:,} cached, {counts['tokens_out']:,} written; stored answers count as if asked again."
+    )
+
+
+def derive_seed(prompt: Prompt, key: str) -> int:
     """The 64-bit seed of an answer."""
-    return seeds.key("chat", VERSION, prompt, key)
+    return seeds.key("chat", VERSION, *([prompt] if isinstance(prompt, str) else prompt), key)
+
+
+def write_turns(prompt: Prompt, system: str | None) -> list[dict[str, str]]:
+    """The messages of a prompt, after a system turn where there is one."""
+    turns = [prompt] if isinstance(prompt, str) else prompt
+    roles = ("user", "assistant")
+    talk = [{"role": roles[i % 2], "content": text} for i, text in enumerate(turns)]
+    return [{"role": "system", "content": system}, *talk] if system else talk

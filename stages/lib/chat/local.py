@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from stages.lib.chat.base import Chat, Progress, Reply, Request, Usage, derive_seed
+from stages.lib.chat.base import Chat, Progress, Prompt, Reply, Request, Usage, derive_seed
 from stages.lib.chat.retry import NoAnswerError
 from stages.lib.core import files
 from stages.lib.core.errors import UserError
@@ -49,9 +49,8 @@ class LocalChat(Chat):
     """
 
     def __init__(self, settings: LocalParams, cache: Path):
-        from stages.lib.models import loading  # imports torch, which a chat with a server does not need
+        from stages.lib.models import loading, prompts  # imports torch, which a chat with a server does not need
         from stages.lib.models.encoding import Encoder
-        from stages.lib.models.prompts import Prompt
 
         self.folder, self.settings = Path(settings.model), settings
         if not self.folder.is_dir():
@@ -62,7 +61,9 @@ class LocalChat(Chat):
         if not tokenizer.chat_template:
             raise UserError(f"{self.folder}: the tokenizer has no chat template; name a model that was tuned to chat")
         try:
-            self.encoder = Encoder(tokenizer, Prompt(style="chat", system=settings.system, template=settings.template))
+            self.encoder = Encoder(
+                tokenizer, prompts.Prompt(style="chat", system=settings.system, template=settings.template)
+            )
             self.encoder.prompt_ids("?")
         except UserError as error:
             turn = "a system turn; leave out `system`" if settings.system else "a user's turn; name another model"
@@ -75,7 +76,7 @@ class LocalChat(Chat):
         self._queue: queue.SimpleQueue[tuple[Request, Future[str]]] = queue.SimpleQueue()
         self._executor = ThreadPoolExecutor(1)
 
-    def ask(self, prompt: str, key: str) -> str:
+    def ask(self, prompt: Prompt, key: str) -> str:
         """Answered in one batch with the requests of other threads at that time."""
         cached = self._get_cached(prompt, key)
         if cached is not None:
@@ -106,7 +107,7 @@ class LocalChat(Chat):
                 future.set_exception(error)
 
     def _iter_replies(self, requests: Sequence[Request]) -> Iterator[tuple[Request, str | NoAnswerError]]:
-        keys: dict[str, list[str]] = {}  # by prompt: its answers share the encoded prompt
+        keys: dict[Prompt, list[str]] = {}  # by prompt: its answers share the encoded prompt
         for prompt, key in requests:
             cached = self._get_cached(prompt, key)
             if cached is not None:
@@ -116,7 +117,7 @@ class LocalChat(Chat):
         if keys:
             yield from self._generate(keys)
 
-    def _generate(self, keys: dict[str, list[str]]) -> Iterator[tuple[Request, str | NoAnswerError]]:
+    def _generate(self, keys: dict[Prompt, list[str]]) -> Iterator[tuple[Request, str | NoAnswerError]]:
         from stages.lib.models.encoding import check_context_length
 
         settings = self.settings
@@ -126,9 +127,9 @@ class LocalChat(Chat):
             "max_tokens",
             "lower max_tokens, or shorten the prompt",
         )
-        encoded: dict[str, list[int]] = {}
+        encoded: dict[Prompt, list[int]] = {}
         for prompt in keys:
-            ids = self.encoder.prompt_ids(prompt)
+            ids = self.encoder.prompt_ids(prompt) if isinstance(prompt, str) else self.encoder.encode_talk(prompt)
             try:
                 check_context_length(str(self.folder), ids, *limits)
                 encoded[prompt] = ids
@@ -143,7 +144,8 @@ class LocalChat(Chat):
             for key, draw in zip(keys[prompts[i]], draws, strict=True):
                 self.usage.add(tokens_in=len(rows[i]), tokens_out=len(draw.ids))
                 text = self.encoder.decode_text(draw.ids[:-1] if draw.finish == "stop" else draw.ids)
-                yield (prompts[i], key), self._save_reply(prompts[i], key, Reply(text, len(rows[i]), len(draw.ids)))
+                reply = Reply(text, len(rows[i]), len(draw.ids), finish=draw.finish)
+                yield (prompts[i], key), self._save_reply(prompts[i], key, reply)
 
     @cached_property
     def _engine(self) -> NativeEngine:

@@ -14,6 +14,7 @@ MAX_WAIT = 120.0  # seconds between two tries at most, even if a server asks for
 MAX_CONSECUTIVE_FAILURES = 8  # requests in a row without an answer, after which the server is taken to be gone
 PERMANENT_STATUS_CODES = (400, 401, 403, 404, 405, 413, 422)  # a retry would not help
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 
@@ -22,13 +23,13 @@ class NoAnswerError(Exception):
 
 
 def add_retries(
-    send: Callable[[str, int], T],
+    send: Callable[[P, int], T],
     server: str,
     tries: int,
     backoff: float,
     on_retry: Callable[[], None],
     redact: Callable[[str], str],
-) -> Callable[[str, int], T]:
+) -> Callable[[P, int], T]:
     """`send` with retries. backoff: seconds, doubled with every try. server: its name in errors.
 
     The result raises NoAnswerError after the last try, and UserError for a permanent fault. Their texts are redacted, and
@@ -44,7 +45,7 @@ def add_retries(
         # The jitter changes waiting only, no result.
         return exponential(state) if seconds is None else min(MAX_WAIT, seconds + backoff * random.random())
 
-    def send_with_retries(prompt: str, seed: int) -> T:
+    def send_with_retries(prompt: P, seed: int) -> T:
         nonlocal failures
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(tries),

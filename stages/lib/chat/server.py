@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import Field
 
-from stages.lib.chat.base import Chat, Reply, Request, Usage, derive_seed
+from stages.lib.chat.base import Chat, Prompt, Reply, Request, Usage, derive_seed, write_turns
 from stages.lib.chat.retry import NoAnswerError, add_retries
 from stages.lib.core.errors import UserError
 from stages.lib.core.params import Params
@@ -40,11 +40,11 @@ class OpenAIParams(Params):
 class ServerChat(Chat):
     """send: (prompt, 31-bit seed, the size that servers take) -> reply. A failed request does not affect the others."""
 
-    def __init__(self, send: Callable[[str, int], Reply], *arguments: Any):
+    def __init__(self, send: Callable[[Prompt, int], Reply], *arguments: Any):
         super().__init__(*arguments)
         self._send, self._slots = send, threading.BoundedSemaphore(self.threads)  # threads of another chat may ask, too
 
-    def ask(self, prompt: str, key: str) -> str:
+    def ask(self, prompt: Prompt, key: str) -> str:
         cached = self._get_cached(prompt, key)
         if cached is not None:
             return cached
@@ -77,25 +77,27 @@ def create_server_chat(settings: OpenAIParams, cache: Path) -> ServerChat:
         project="",
     )
     usage = Usage(settings.price_in, settings.price_out)
-    system = [{"role": "system", "content": settings.system}] if settings.system else []
     sampling = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
 
-    def send(prompt: str, seed: int) -> Reply:
-        messages: Any = [*system, {"role": "user", "content": prompt}]
+    def send(prompt: Prompt, seed: int) -> Reply:
+        messages: Any = write_turns(prompt, settings.system)
         completion = client.chat.completions.create(model=settings.model, messages=messages, seed=seed, **sampling)
         counts = getattr(completion, "usage", None)
         tokens_in, tokens_out = (int(getattr(counts, name, 0) or 0) for name in ("prompt_tokens", "completion_tokens"))
         details = getattr(counts, "prompt_tokens_details", None)
         tokens_reused = int(getattr(details, "cached_tokens", 0) or 0)
-        usage.add(tokens_in=tokens_in, tokens_out=tokens_out)  # an unusable answer costs too
+        # An unusable answer costs too.
+        usage.add(tokens_in=tokens_in, tokens_out=tokens_out, tokens_reused=tokens_reused)
         if not completion.choices:
             raise ValueError(_describe_failure(completion))
         text: Any = completion.choices[0].message.content
+        is_cut = completion.choices[0].finish_reason == "length"
         if isinstance(text, list):  # some servers send it in parts
             text = "".join(part.get("text") or "" for part in text)
         if not isinstance(text, str) or not text.strip():
-            raise ValueError("the answer is empty")
-        return Reply(text, tokens_in, tokens_out, tokens_reused)
+            reason = f" and was cut off at max_tokens ({settings.max_tokens}); raise it" if is_cut else ""
+            raise ValueError(f"the answer is empty{reason}")
+        return Reply(text, tokens_in, tokens_out, tokens_reused, "length" if is_cut else "stop")
 
     send_with_retries = add_retries(
         send,

@@ -18,6 +18,7 @@ from torch import nn
 
 from stages.lib.compression import documents
 from stages.lib.compression.documents import Corpus
+from stages.lib.compression.kept_sums import KeptSums
 from stages.lib.compression.windows import plan_windows
 from stages.lib.core.errors import UserError
 from stages.lib.models import forward, heads
@@ -81,24 +82,35 @@ def choose_window(model: Any, block: int | None, stride: int | None) -> tuple[in
     return chosen, stride or max(1, chosen // 2)
 
 
+def plan_batches(pieces: Sequence[Piece], batch_tokens: int) -> list[list[int]]:
+    """Indices of the pieces that share a forward pass, the longest pieces first. They depend on lengths alone."""
+    order, batches = sorted(range(len(pieces)), key=lambda i: -len(pieces[i].ids)), []
+    while order:
+        rows = max(1, batch_tokens // len(pieces[order[0]].ids))
+        batches.append(order[:rows])
+        order = order[rows:]
+    return batches
+
+
 @torch.inference_mode()
+def score_batch(model: Any, pieces: Sequence[Piece]) -> list[TokenScores]:
+    """The scores of each piece's ids from `first` on, in one forward pass, padded on the right, where causal layers never
+    look."""
+    device = next(model.parameters()).device
+    ids = nn.utils.rnn.pad_sequence([torch.tensor(piece.ids) for piece in pieces], batch_first=True).to(device)
+    hidden = forward.get_decoder(model)(input_ids=ids, use_cache=False).last_hidden_state
+    return [
+        _score_tokens(model, hidden[row, first - 1 : len(own) - 1], ids[row, first : len(own)])
+        for row, (own, first) in enumerate(pieces)
+    ]
+
+
 def score_pieces(
     model: Any, pieces: Sequence[Piece], batch_tokens: int = BATCH_TOKENS
 ) -> Iterator[tuple[int, TokenScores]]:
-    """(index of a piece, the scores of its ids from `first` on), the longest pieces first.
-
-    Pieces of similar length share a forward pass, padded on the right, where causal layers never look.
-    """
-    device = next(model.parameters()).device
-    order = sorted(range(len(pieces)), key=lambda i: -len(pieces[i].ids))
-    while order:
-        rows = max(1, batch_tokens // len(pieces[order[0]].ids))
-        batch, order = order[:rows], order[rows:]
-        ids = nn.utils.rnn.pad_sequence([torch.tensor(pieces[i].ids) for i in batch], batch_first=True).to(device)
-        hidden = forward.get_decoder(model)(input_ids=ids, use_cache=False).last_hidden_state
-        for row, i in enumerate(batch):
-            first, end = pieces[i].first, len(pieces[i].ids)
-            yield i, _score_tokens(model, hidden[row, first - 1 : end - 1], ids[row, first:end])
+    """(index of a piece, the scores of its ids from `first` on), the longest pieces first."""
+    for batch in plan_batches(pieces, batch_tokens):
+        yield from zip(batch, score_batch(model, [pieces[i] for i in batch]), strict=True)
 
 
 def _score_tokens(model: Any, hidden: torch.Tensor, targets: torch.Tensor) -> TokenScores:
@@ -121,8 +133,10 @@ def measure(
     stride: int | None = None,
     batch_tokens: int = BATCH_TOKENS,
     track: Track = lambda items, total: items,
+    kept: KeptSums | None = None,
 ) -> Bits:
     """The bits of a corpus. block, stride: of `choose_window`. batch_tokens: of a forward pass; changes memory and speed.
+    kept: what a killed run with the same arguments measured, and where this one keeps its own.
 
     Raises UserError where nothing can be scored, and where the model's numbers are not finite.
     """
@@ -133,7 +147,7 @@ def measure(
         for some in encoded
         for window in plan_windows(len(some.ids), some.first, block, stride)
     ]
-    sums = [math.fsum(scores.nlls) for _, scores in track(score_pieces(model, pieces, batch_tokens), len(pieces))]
+    sums = list(track(_iter_sums(model, pieces, batch_tokens, kept), len(pieces)))
     tokens = sum(len(piece.ids) - piece.first for piece in pieces)
     text, skipped = "".join(corpus.texts), "".join(some.skipped for some in encoded)
     if not tokens:
@@ -151,3 +165,14 @@ def measure(
         block=block,
         stride=stride,
     )
+
+
+def _iter_sums(model: Any, pieces: Sequence[Piece], batch_tokens: int, kept: KeptSums | None) -> Iterator[float]:
+    """The negative log-probability of each piece, in the order of the batches; what is kept is not computed again."""
+    for number, batch in enumerate(plan_batches(pieces, batch_tokens)):
+        sums = None if kept is None else kept.get(number)
+        if sums is None:
+            sums = [math.fsum(scores.nlls) for scores in score_batch(model, [pieces[i] for i in batch])]
+            if kept is not None:
+                kept.add(number, sums)
+        yield from sums

@@ -21,6 +21,10 @@ class ProgramError(Exception):
     """A program says what it may not, exceeds a limit, or fails as it would in Python. The message is one sentence."""
 
 
+class OutsideLanguageError(ProgramError):
+    """A program says what Python may know and this language does not."""
+
+
 def parse_program(source: str) -> ast.Module:
     """The syntax tree of a program of this language. Raises ProgramError, which names the line, for any other text."""
     if len(source) > MAX_SOURCE:
@@ -45,7 +49,7 @@ def _check(tree: ast.Module) -> None:
         if depth > MAX_DEPTH:
             raise ProgramError(f"line {line}: nested more than {MAX_DEPTH} deep")
         if fault := _find_fault(node, depth):
-            raise ProgramError(f"line {line}: {fault}")
+            raise OutsideLanguageError(f"line {line}: {fault}")
         stack += ((child, depth + 1, line) for child in ast.iter_child_nodes(node))
 
 

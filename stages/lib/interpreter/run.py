@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from stages.lib.interpreter import values
-from stages.lib.interpreter.language import ProgramError, parse_program
+from stages.lib.interpreter.language import OutsideLanguageError, ProgramError, parse_program
 
 FUEL = 100_000  # operations of a program at most
 MAX_OUTPUT = 10_000  # characters that a program may print
@@ -23,24 +23,27 @@ _FAULTS = (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError, At
 
 class Execution(NamedTuple):
     """printed: the lines that were printed, also those before an error. error: one sentence, None where the program ended
-    by itself. variables: the values of its names in the end. fuel: what was spent."""
+    by itself. variables: the values of its names in the end. fuel: what was spent. is_outside: whether the error is that
+    the program says what this language does not know, so that Python may run it."""
 
     printed: list[str]
     error: str | None
     variables: dict[str, Any]
     fuel: int
+    is_outside: bool = False
 
 
 def run_program(source: str, inputs: Mapping[str, Any] | None = None, fuel: int = FUEL) -> Execution:
     """Run a program in which the names of `inputs` have their values. Never raises on a text."""
     machine = _Machine(dict(inputs or {}), fuel)
-    error = None
+    error, is_outside = None, False
     try:
         machine.run(parse_program(source))
     except ProgramError as fault:
+        is_outside = isinstance(fault, OutsideLanguageError)
         error = str(fault) if str(fault).startswith("line ") else f"line {machine.line}: {fault}"
     lines = "".join(machine.printed).splitlines()
-    return Execution(lines, error, machine.names, fuel - max(0, machine.meter.fuel))
+    return Execution(lines, error, machine.names, fuel - max(0, machine.meter.fuel), is_outside)
 
 
 class _Leave(Exception):
@@ -126,7 +129,7 @@ class _Machine:
     def _run_AugAssign(self, node: ast.AugAssign) -> None:
         if isinstance(node.target, ast.Subscript):
             owner, key = self.get(node.target.value), self.get(node.target.slice)
-            self.meter.weigh(key)
+            self.meter.weigh_key(key)
             self._store(owner, key, values.calculate(node.op, owner[key], self.get(node.value), self.meter))
             return
         before, value = self.get(node.target), self.get(node.value)
@@ -147,12 +150,12 @@ class _Machine:
         elif isinstance(target, ast.Subscript):
             self._store(self.get(target.value), self.get(target.slice), value)
         else:
-            raise ProgramError(f"assignment to {type(target).__name__} is not allowed")
+            raise OutsideLanguageError(f"assignment to {type(target).__name__} is not allowed")
 
     def _store(self, owner: Any, key: Any, value: Any) -> None:
         if not isinstance(owner, list | dict) or isinstance(key, slice):
             raise ProgramError("only items of a list or dictionary can be assigned")
-        self.meter.weigh(key)
+        self.meter.weigh_key(key)
         owner[key] = value
         values.check_length(len(owner))
 
@@ -168,7 +171,7 @@ class _Machine:
 
     def _get_Name(self, node: ast.Name) -> Any:
         if node.id not in self.names:
-            raise ProgramError(f"the name {node.id} has no value")
+            raise OutsideLanguageError(f"the name {node.id} has no value")
         return self.names[node.id]
 
     def _get_BinOp(self, node: ast.BinOp) -> Any:
@@ -210,7 +213,7 @@ class _Machine:
 
     def _get_Dict(self, node: ast.Dict) -> dict[Any, Any]:
         pairs = [(self.get(key), self.get(value)) for key, value in zip(node.keys, node.values, strict=True) if key]
-        self.meter.weigh([key for key, _ in pairs])
+        self.meter.weigh_key([key for key, _ in pairs])
         return dict(pairs)
 
     def _get_Subscript(self, node: ast.Subscript) -> Any:
@@ -221,7 +224,7 @@ class _Machine:
             self.meter.spend(len(part) // (values.CHARACTERS if isinstance(part, str) else 1))
             return part
         key = self.get(node.slice)
-        self.meter.weigh(key)
+        self.meter.weigh_key(key)
         return owner[key]
 
     def _get_JoinedStr(self, node: ast.JoinedStr) -> str:
@@ -257,7 +260,7 @@ class _Machine:
         if isinstance(node.func, ast.Attribute):
             owner, arguments = self.get(node.func.value), [self.get(argument) for argument in node.args]
             if options:
-                raise ProgramError(f"{node.func.attr} takes no options here")
+                raise OutsideLanguageError(f"{node.func.attr} takes no options here")
             return values.call_method(owner, node.func.attr, arguments, self.meter)
         assert isinstance(node.func, ast.Name)
         name, arguments = node.func.id, [self.get(argument) for argument in node.args]
@@ -299,9 +302,9 @@ class _Machine:
 
     def _call_builtin(self, name: str, arguments: list[Any], options: dict[str, Any]) -> Any:
         if name not in BUILTINS:
-            raise ProgramError(f"the function {name} is not known here")
+            raise OutsideLanguageError(f"the function {name} is not known here")
         if options.keys() - ({"reverse"} if name == "sorted" else set()):
-            raise ProgramError(f"{name} takes no such option here")
+            raise OutsideLanguageError(f"{name} takes no such option here")
         return BUILTINS[name](self, *arguments, **options)
 
     def list_items(self, value: Any) -> list[Any]:

@@ -14,11 +14,13 @@ from fractions import Fraction
 from math import isqrt
 from typing import Any
 
-from stages.lib.interpreter.language import ProgramError
+from stages.lib.interpreter.language import OutsideLanguageError, ProgramError
 
 MAX_BITS = 2048  # of a whole number, of a numerator and of a denominator
 MAX_LENGTH = 100_000  # characters of a text, items of a list
 CHARACTERS = 16  # of a text cost one unit of fuel
+MAX_HASHED_BITS = 60  # of a number whose hash no other number of its size has
+LONG_KEY_FUEL = 100  # of a longer one
 
 _TEXT_METHODS = """
     split splitlines join strip lstrip rstrip lower upper replace startswith endswith find index count isdigit isalpha
@@ -56,8 +58,13 @@ class Meter:
         if self.fuel < 0:
             raise ProgramError("out of fuel: it takes too many steps")
 
-    def weigh(self, *values: Any) -> None:
-        """Spend what reading every part of the values costs."""
+    def weigh_key(self, *keys: Any) -> None:
+        """Spend what hashing keys of a dictionary costs. Long numbers can be chosen so that their hashes are equal, and a
+        dictionary then compares each with all others."""
+        self.weigh(*keys, long_number=LONG_KEY_FUEL)
+
+    def weigh(self, *values: Any, long_number: int = 0) -> None:
+        """Spend what reading every part of the values costs. long_number: what such a one costs."""
         stack = list(values)
         while stack:
             value = stack.pop()
@@ -71,14 +78,20 @@ class Meter:
                 stack += [*value, *value.values()]
             elif isinstance(value, range):
                 self.spend(min(len(value), MAX_LENGTH))
+            elif long_number and isinstance(value, int | Fraction):
+                self.spend(long_number * (count_bits(value) > MAX_HASHED_BITS))
+
+
+def count_bits(value: int | Fraction) -> int:
+    """Of a whole number, or of the longer one of numerator and denominator."""
+    return max(value.numerator.bit_length(), value.denominator.bit_length())
 
 
 def check_number(value: Any) -> Any:
     """The number, a whole one as int. Raises ProgramError for one that is too large."""
     if isinstance(value, Fraction) and value.denominator == 1:
         value = value.numerator
-    bits = max(value.numerator.bit_length(), value.denominator.bit_length())
-    if bits > MAX_BITS:
+    if count_bits(value) > MAX_BITS:
         raise ProgramError(f"a number of more than {MAX_BITS} bits")
     return value
 
@@ -120,6 +133,8 @@ def calculate(symbol: ast.operator, a: Any, b: Any, meter: Meter) -> Any:
             check_length(length)
             meter.spend(length // (CHARACTERS if isinstance(texts, str) else 1))
             return texts * number
+    if isinstance(symbol, ast.Mod) and isinstance(a, str):
+        raise OutsideLanguageError("Mod of str: `%` writes no text here")
     raise TypeError(f"{type(symbol).__name__} of {name_type(a)} and {name_type(b)}")
 
 
@@ -128,7 +143,7 @@ def _calculate_number(symbol: ast.operator, a: Any, b: Any) -> Any:
         return Fraction(a) / b
     if isinstance(symbol, ast.Pow):
         if not isinstance(b, int):
-            raise ProgramError("a power that is no whole number")
+            raise OutsideLanguageError("a power that is no whole number")
         bits = max(abs(a.numerator).bit_length(), a.denominator.bit_length())
         if bits > 1 and bits * abs(b) > 2 * MAX_BITS:
             raise ProgramError(f"a number of more than {MAX_BITS} bits")
@@ -146,7 +161,7 @@ def _calculate_number(symbol: ast.operator, a: Any, b: Any) -> Any:
 def compare(symbol: ast.cmpop, a: Any, b: Any, meter: Meter) -> bool:
     if isinstance(symbol, ast.Is | ast.IsNot):
         if not any(x is None or isinstance(x, bool) for x in (a, b)):
-            raise ProgramError("`is` compares with None, True and False only")
+            raise OutsideLanguageError("`is` compares with None, True and False only")
         return (a is b) == isinstance(symbol, ast.Is)
     meter.weigh(a, b)
     return _COMPARISONS[type(symbol)](a, b)
@@ -160,9 +175,10 @@ def check_length(length: int) -> None:
 def call_method(owner: Any, name: str, arguments: list[Any], meter: Meter) -> Any:
     """Raises ProgramError for a method that is not of the language, or whose result is too large."""
     if name not in METHODS.get(type(owner), ()):
-        raise ProgramError(f"{name_type(owner)} has no method {name} here")
+        raise OutsideLanguageError(f"{name_type(owner)} has no method {name} here")
     if name in ("append", "get", "keys", "values", "items", "pop", "setdefault"):
-        meter.weigh(*arguments[:1])  # a key, which is hashed
+        weigh = {dict: meter.weigh_key}.get(type(owner), meter.weigh)
+        weigh(*arguments[:1])
     else:
         meter.weigh(owner, *arguments)
     if name == "join" and len(arguments) == 1:

@@ -74,6 +74,12 @@ class Encoder:
         question = problem if isinstance(problem, str) else self.prompt.format_question(problem)
         return list(self._cached_prompt(question, shots))
 
+    def encode_talk(self, texts: Sequence[str]) -> list[int]:
+        """Ids of a talk in the chat template up to where the next answer begins. texts: turns of user and assistant in
+        alternation, the last one of the user."""
+        shots = [Shot(question=a, solution=b) for a, b in zip(texts[:-1:2], texts[1::2], strict=True)]
+        return self._encode_chat(texts[-1], shots)
+
     def encode(
         self,
         problem: Problem | str,

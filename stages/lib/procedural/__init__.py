@@ -1,4 +1,4 @@
-"""Problems that a program generates and solves: grade-school stories, competition families, programs lifted from GSM8K.
+"""Problems that a program makes and solves: grade-school, competition, lifted GSM8K, random graphs (DyVal).
 
 Knows: the exact value after every step. Must not know: models.
 """

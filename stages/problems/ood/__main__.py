@@ -3,7 +3,7 @@
 Reads data/benchmarks/{train,verifier,dev,test}.jsonl and data/aime/{train,dev,test}.jsonl; writes data/ood/{test.jsonl,
 train.jsonl, rejects.jsonl, audit.json, audit.md}. Problems of the test split are changed by operators that keep, change or
 destroy the answer (lib/operators) and reworded by probing agents (ood/mpa); new problems come from random graphs
-(ood/dyval), some of them for training (train.jsonl), so that tasks and levels can be held out.
+(lib/procedural/dyval), some of them for training (train.jsonl), so that tasks and levels can be held out.
 
 All operators of a benchmark start from the same parents, so that their effects can be compared problem by problem. An
 operator is applied only to problems that it fits. A variant that breaks its contract goes to rejects.jsonl with the
@@ -32,8 +32,9 @@ from stages.lib.core.records import Problem
 from stages.lib.datasets import eval_sets
 from stages.lib.operators import registry
 from stages.lib.operators.rejects import Reject, write_rejects
+from stages.lib.procedural import dyval
 from stages.lib.run.execution import StageRun, run_stage
-from stages.problems.ood import audit, code_proof, dyval
+from stages.problems.ood import audit, code_proof
 from stages.problems.ood.mpa import agents, pipeline, principles
 
 Difficulty = Annotated[int, Field(ge=0)]  # which levels a task has is in dyval.LEVELS
@@ -58,7 +59,7 @@ class DyvalParams(params.Params):
     problems_per_task: int = Field(ge=0)  # a task
     difficulty: Difficulty  # level of depth and size, 0 to 4
     order: dyval.Order  # order in which the statements of a graph are listed
-    overrides: dict[str, Any] = {}  # single knobs of the level changed (ood/dyval/levels.py)
+    overrides: dict[str, Any] = {}  # single knobs of the level changed (procedural/dyval/levels.py)
     train: DyvalTrainParams | None = None  # problems for training; null: none
 
     @model_validator(mode="after")

@@ -104,6 +104,20 @@ def test_answers_alone():
     assert opening == f"Question: {QUERIES[0].question}\nAnswer:\n"
 
 
+def test_turns_say_what_one_message_says():
+    episode = make_episode()
+    for arm, k in (("gold", 4), ("answers", 4), ("unsupervised", 4), ("gold", 0)):
+        group = Group(episode, arm, k, 0, 0, select(episode, arm, k))
+        turns = episodes.write_turns(group, episode.queries[0])
+        text = "".join(episodes.write_prompt(group, episode.queries[0]))
+        assert len(turns) == (3 if arm == "unsupervised" else 2 * k + 1) and all(turns)
+        assert "".join("".join(turns).split()) == "".join(text.split())
+        if arm == "unsupervised":
+            assert all(shot.question in turns[0] for shot in group.shots) and "####" in turns[1]
+        else:
+            assert [turn + "\n" for turn in turns[1::2]] == [shot.solution + "\n" for shot in group.shots]
+
+
 def test_k_doubles_up_to_what_the_pool_holds():
     assert episodes.list_counts(40) == [0, 1, 2, 4, 8, 16, 32] and episodes.list_counts(1) == [0, 1]
     groups = episodes.plan_groups(make_episode(), 64, sets=3, orders=2, order_shots=4, seed=1)

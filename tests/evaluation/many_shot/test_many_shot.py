@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from sklearn.neighbors import KNeighborsClassifier
 
 from stages.evaluation.many_shot import __main__ as stage
-from stages.evaluation.many_shot import oracles
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
 from tests.helpers import chat_server, tiny_models
@@ -43,6 +43,7 @@ SETTINGS = dict(
     max_rows=64,
     dtype="float32",
     agent={"kind": "rules"},
+    turns=False,
     numeric=NUMERIC,
 )
 
@@ -69,15 +70,15 @@ def ask(tmp_path):
     """Runs the stage with a server that answers by a function of the prompt, on numeric worlds alone."""
 
     def ask_server(answer, numeric=None, count=lambda prompt: (len(prompt), 0), **changes):
-        with chat_server.serve(answer, count=count) as server:
+        with chat_server.serve(answer, count=count, all_turns=True) as server:
             return run(tmp_path, numeric, **{"arms": [], "agent": name_agent(server)} | changes), server
 
     return ask_server
 
 
 def parse(prompt):
-    """(points, labels, query) of a numeric prompt."""
-    shots = re.findall(r"^([\d ]+) -> (\w+)$", prompt, re.MULTILINE)
+    """(points, labels, query) of a numeric prompt, in one message or in turns."""
+    shots = re.findall(r"^([\d ]+) ->\s(\w+)$", prompt, re.MULTILINE)
     points = [tuple(map(int, point.split())) for point, _ in shots]
     return points, [label for _, label in shots], tuple(map(int, prompt.splitlines()[-1].removesuffix(" ->").split()))
 
@@ -86,16 +87,23 @@ def answer_nearest(prompt):
     points, labels, query = parse(prompt)
     if not points:
         return "I refuse."
-    return oracles.predict_nearest(np.array(points, float), labels, np.array([query], float))[0]
+    model = KNeighborsClassifier(min(5, len(points)), algorithm="brute").fit(np.array(points, float), labels)
+    return str(model.predict(np.array([query], float))[0])
 
 
-def test_a_model_that_asks_the_nearest_shots_is_exactly_that_oracle(ask, tmp_path):
-    ask(answer_nearest)
+@pytest.mark.parametrize("turns", [False, True])
+def test_a_model_that_asks_the_nearest_shots_is_exactly_that_oracle(ask, tmp_path, turns):
+    worlds = {**WORLDS, "parity_4": {"kind": "parity", "size": 4}}
+    _, server = ask(answer_nearest, {"worlds": worlds, "model": "folder", "max_shots": 16}, turns=turns)
     for own in read_results(tmp_path)["worlds"].values():
-        assert own["curve"]["0"][0] == 0 and len(own["curve"]) == 5
+        assert own["curve"]["0"][0] == 0 and {*own["curve"]} == {*map(str, (0, 1, 2, 4, 8, 16))}
         assert {k: value for k, value in own["curve"].items() if k != "0"} == own["oracles"]["knn"]
+        assert own["unfinished"] == 0
     for row in read_rows(tmp_path):
         assert row["order_seed"] or not row["k"] or row["correct"] == ("knn" in row["oracles"])
+    talks = [[turn["role"] for turn in body["messages"]] for body in server.requests]
+    assert {len(talk) for talk in talks} == ({1, 3, 5, 9, 17, 33} if turns else {1})
+    assert all(talk == ["user", "assistant"] * (len(talk) // 2) + ["user"] for talk in talks)
 
 
 @pytest.mark.parametrize("answer", [lambda prompt: prompt, lambda prompt: "I refuse.", lambda prompt: "%$ ?\nA B 1 2"])
@@ -118,9 +126,47 @@ def test_costs_are_counted_and_answers_kept(ask, tmp_path):
     asked = len(ask(answer_nearest, count=lambda prompt: (len(prompt), len(prompt) // 2))[1].requests)
     rows = read_rows(tmp_path)
     assert all(row["tokens"] > 0 and row["cached"] == row["tokens"] // 2 for row in rows)
-    said = read_results(tmp_path)["requests"]
-    assert said == {"tokens": sum(row["tokens"] for row in rows), "reused": sum(row["cached"] for row in rows)}
-    assert 0 < asked <= len(rows), "equal prompts are sent once"
+    figures = read_results(tmp_path)
+    said, sent = figures["requests"], {row["prompt"]: row for row in rows}.values()
+    assert said == {
+        "requests": asked,
+        "tokens": sum(row["tokens"] for row in sent),
+        "reused": sum(row["cached"] for row in sent),
+        "counted": True,
+    }
+    assert 0 < asked == len(sent) <= len(rows), "equal prompts are sent once"
+    for name, own in figures["worlds"].items():
+        tokens = [row["tokens"] for row in rows if (row["world"], row["k"], row["order_seed"]) == (name, 4, 0)]
+        assert own["tokens"]["4"] == pytest.approx(np.mean(tokens)) and own["cached"]["4"] > 0
+    text = (tmp_path / "data/many_shot/report.md").read_text()
+    assert f"{asked:,} requests (equal prompts are sent once)" in text and "| linear_2, cached |" in text
+
+
+def test_replies_that_were_cut_off_are_counted_and_wrong_unless_their_answer_is_whole(ask, tmp_path):
+    def answer(prompt):
+        points, _, _ = parse(prompt)
+        nearest = answer_nearest(prompt)
+        return {1: f"cut off: {nearest}", 2: f"cut off: {nearest}\nand so"}.get(len(points), nearest)
+
+    ask(answer)
+    rows = read_rows(tmp_path)
+    assert {row["k"] for row in rows if not row["finished"]} == {1, 2}
+    for row in rows:
+        if not row["order_seed"] and row["k"]:
+            assert (row["answer"] is None) == (row["k"] == 1) and row["correct"] == (
+                "knn" in row["oracles"] and row["k"] > 1
+            )
+    own = read_results(tmp_path)["worlds"]["linear_2"]
+    assert own["unfinished"] == sum(not row["finished"] for row in rows if row["world"] == "linear_2")
+    assert "Replies cut off at the limit of tokens: linear_2" in (tmp_path / "data/many_shot/report.md").read_text()
+
+
+@pytest.mark.parametrize("tokens", [0, 10])
+def test_a_server_that_counts_nothing_is_no_server_that_cuts(ask, tmp_path, tokens):
+    ask(answer_nearest, count=lambda prompt: (tokens, 0))
+    assert not read_results(tmp_path)["requests"]["counted"]
+    text = (tmp_path / "data/many_shot/report.md").read_text()
+    assert "gives every prompt the same count of tokens, so a prompt that it cut is not seen" in text
 
 
 def test_a_server_that_cuts_prompts_is_found_out(ask, tmp_path):
@@ -225,6 +271,12 @@ def test_a_chat_has_its_own_reinforced_shots(root):
         ({"numeric": NUMERIC | {"training": TRAINING[:1] * 2, "worlds": {}}}, "a kind comes twice"),
         ({"numeric": NUMERIC | {"worlds": {"benchmark": WORLDS["linear_2"]}}}, "is the name of the benchmark's"),
         ({"numeric": NUMERIC | {"worlds": {"m": {"kind": "modular", "size": 1}}}}, "a modulus of 2 or more"),
+        ({"numeric": NUMERIC | {"worlds": {"p": {"kind": "parity", "size": 13}}}}, "at most 12 digits"),
+        (
+            {"numeric": NUMERIC | {"worlds": {"p": {"kind": "parity", "size": 3, "labels": "flipped"}}}},
+            "a parity world has true labels",
+        ),
+        ({"turns": True}, "turns: true is for an agent"),
         ({"arms": [], "numeric": NUMERIC | {"worlds": {}}}, "nothing to do"),
     ],
 )

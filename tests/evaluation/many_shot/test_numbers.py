@@ -1,5 +1,6 @@
 """Numeric worlds, their oracles, and the figures of a study."""
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -72,6 +73,37 @@ def test_the_bayes_rule_knows_a_modular_function_from_two_points():
     assert oracles.predict(world, [], episode.queries) == {}
 
 
+@pytest.mark.parametrize("size", [1, 3, 6])
+def test_a_parity_is_the_only_one_that_agrees_with_enough_shots(size):
+    world = World(kind="parity", size=size)
+    episode = worlds.make_episode(world, "p", 2, 40, 12, 1)
+    items = [*episode.pools["gold"], *episode.queries]
+    fits = [
+        places
+        for places in itertools.product((0, 1), repeat=size)
+        if all(
+            sum(p * x for p, x in zip(places, worlds.parse_point(item.question), strict=True)) % 2 == int(item.gold)
+            for item in items
+        )
+    ]
+    assert len(fits) == 1 and any(fits[0])
+    answers = oracles.predict(world, episode.pools["gold"], episode.queries)
+    assert answers["bayes"] == [item.gold for item in episode.queries] and {*answers} == {"knn", "bayes"}
+    if size == 6:
+        shown = {item.question for item in episode.pools["gold"]}
+        assert not shown & {item.question for item in episode.queries}
+
+
+def test_the_bayes_rule_of_parities_is_the_share_of_functions_that_say_so():
+    known, asked = np.array([[1, 0, 1], [0, 1, 1]], float), np.array([[1, 1, 0], [0, 0, 1]], float)
+    said = oracles.predict_parity(known, ["1", "0"], asked)
+    left = [
+        s for s in itertools.product((0, 1), repeat=3) if any(s) and (s[0] + s[2]) % 2 == 1 and (s[1] + s[2]) % 2 == 0
+    ]
+    expected = [np.mean([sum(p * int(x) for p, x in zip(s, row, strict=True)) % 2 for s in left]) for row in asked]
+    assert said == [str(int(share > 0.5)) for share in expected] and expected[0] == 1.0
+
+
 def test_oracles_of_a_linear_world_approach_the_truth():
     right = Counter()
     for number in range(20):
@@ -112,6 +144,13 @@ def test_answers_of_replies(text, answer):
     assert worlds.read_answer(text) == answer
 
 
+@pytest.mark.parametrize(
+    ("text", "answer"), [(" 1", None), ("1\n", "1"), ("1 2 ->", "1"), ("It is 12", None), ("", None)]
+)
+def test_a_number_at_the_end_of_a_reply_that_was_cut_off_may_be_half_of_one(text, answer):
+    assert worlds.read_answer(text, is_finished=False) == answer
+
+
 def test_the_tokenizer_reads_numbers_and_labels_alone():
     tokenizer = episode_model.build_tokenizer()
     ids = tokenizer(worlds.FORMS["linear"].instruction + "23 71 -> A\n4 99 ->")["input_ids"]
@@ -119,7 +158,10 @@ def test_the_tokenizer_reads_numbers_and_labels_alone():
 
 
 def make_row(query, k, correct, set_seed=0, order_seed=0, episode="0", nll=None):
-    fields = dict(arm="gold", k=k, set_seed=set_seed, order_seed=order_seed, shots=[], tokens=1, cached=0, text="")
+    fields = dict(
+        arm="gold", k=k, set_seed=set_seed, order_seed=order_seed, shots=[], prompt="", tokens=1, cached=0, text=""
+    )
+    fields["finished"] = True
     place = f"w/{episode}/{k}/{set_seed}/{order_seed}"
     return Row(
         problem_id=place, query=query, world="w", episode=episode, answer=None, correct=correct, gold_nll=nll, **fields

@@ -192,9 +192,36 @@ def test_the_ledger_counts_tokens_cost_and_unusable_answers(open_chat):
         "retries": 1,
         "tokens_in": 20,
         "tokens_out": 10,
+        "tokens_reused": 0,
         "cost": pytest.approx(8e-5),
     }
     assert "cost" not in open_chat(server.url).usage.get_totals()
+
+
+def test_an_answer_that_was_cut_off_is_known_also_from_the_cache(open_chat):
+    with serve("whole", "cut off: half", "cut off: ", count=lambda prompt: (8, 6)) as server:
+        talk = open_chat(server.url, tries=1)
+        assert [talk.ask("p", key) for key in ("1", "2")] == ["whole", "half"]
+        again = open_chat(server.url)
+        for each in (talk, again):
+            replies = [each.get_reply("p", key) for key in ("1", "2")]
+            assert [reply.finish for reply in replies] == ["stop", "length"]
+            assert (replies[0].tokens_in, replies[0].tokens_reused) == (8, 6)
+        with pytest.raises(
+            chat.NoAnswerError, match=r"the answer is empty and was cut off at max_tokens \(1000\); raise"
+        ):
+            talk.ask("p", "3")
+        with pytest.raises(KeyError):
+            talk.get_reply("p", "4")
+
+
+def test_a_prompt_may_be_a_talk(open_chat):
+    with serve(lambda prompt: prompt, all_turns=True) as server:
+        talk = open_chat(server.url, system="Be brief.")
+        assert talk.ask(("a", "b", "c"), "1") == "Be brief.\na\nb\nc" != talk.ask("a", "1")
+        assert talk.ask(("a", "b", "c"), "1") == talk.get_reply(("a", "b", "c"), "1").text and len(server.requests) == 2
+        roles = [(turn["role"], turn["content"]) for turn in server.requests[0]["messages"]]
+    assert roles == [("system", "Be brief."), ("user", "a"), ("assistant", "b"), ("user", "c")]
 
 
 def test_many_answers_come_in_order_at_once_and_failures_stay_where_they_are(open_chat):
@@ -366,6 +393,17 @@ def test_a_prompt_that_is_too_long_fails_alone(folder, tmp_path):
     assert all("tokens of prompt and max_tokens=8 exceed the 512" in str(answers[i]) for i in (1, 2))
     with pytest.raises(chat.NoAnswerError, match="[0-9]+ tokens of prompt and max_tokens=8 exceed the 512"):
         alone.ask(long, "k")
+
+
+def test_a_local_model_reads_a_talk_as_its_template_writes_it(folder, tmp_path):
+    talk = chat.create("hf", tmp_path, model=str(folder), max_tokens=2)
+    alone = talk.encoder.prompt_ids("a")
+    whole = talk.encoder.encode_talk(("a", "b", "c"))
+    assert talk.encoder.encode_talk(("a",)) == alone and len(whole) > len(alone)
+    assert [talk.ask(("a", "b", "c"), "1"), talk.get_reply(("a", "b", "c"), "1").tokens_in] == [
+        talk.get_reply(("a", "b", "c"), "1").text,
+        len(whole),
+    ]
 
 
 def test_control_tokens_in_a_prompt_are_text(folder, tmp_path):

@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from stages.generators.base.tokenizer import build_tokenizer
 from stages.lib.compression import bits, documents
+from stages.lib.compression.kept_sums import KeptSums
 from stages.lib.core.errors import UserError
 from tests.helpers import tiny_models
 
@@ -167,6 +168,38 @@ def test_sums_are_exact_whatever_the_weights(words):
     model = make_uniform(len(words)).bfloat16()
     measured = measure(model, words, [LONG] * 30)
     assert measured.nll == pytest.approx(measured.tokens * math.log(len(words)), rel=1e-6) and measured.tokens > 10_000
+
+
+def test_a_killed_measurement_goes_on_and_loses_no_batch(model, words, tmp_path, monkeypatch):
+    """At every place of the kill: the same bits, and no window is computed twice."""
+    corpus, settings = documents.make_corpus("x", [LONG, *TEXTS, LONG[::-1]]), {"block": 24, "stride": 7}
+    whole = bits.measure(model, words, corpus, batch_tokens=100, **settings)
+    real, calls = bits.score_batch, []
+
+    def stop_at(limit):
+        def score(net, pieces):
+            if len(calls) == limit:
+                raise KeyboardInterrupt
+            calls.append(len(pieces))
+            return real(net, pieces)
+
+        return score
+
+    monkeypatch.setattr(bits, "score_batch", stop_at(None))
+    bits.measure(model, words, corpus, batch_tokens=100, **settings)
+    batches = list(calls)
+    assert len(batches) > 6
+    for limit in (0, 1, len(batches) - 1):
+        path = tmp_path / f"{limit}.jsonl"
+        calls.clear()
+        monkeypatch.setattr(bits, "score_batch", stop_at(limit))
+        with pytest.raises(KeyboardInterrupt):
+            bits.measure(model, words, corpus, batch_tokens=100, kept=KeptSums(path), **settings)
+        with open(path, "ab") as file:
+            file.write(b"[99, [1.")  # cut off by the kill
+        monkeypatch.setattr(bits, "score_batch", stop_at(None))
+        assert bits.measure(model, words, corpus, batch_tokens=100, kept=KeptSums(path), **settings) == whole
+        assert calls == batches and len(KeptSums(path)) == len(batches)
 
 
 def test_the_likeliest_token(model, words):

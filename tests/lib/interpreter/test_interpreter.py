@@ -171,12 +171,41 @@ def test_what_was_printed_before_an_error_is_kept_and_the_line_is_named():
     assert execution.printed == ["1", "2"] and execution.error == "line 3: ZeroDivisionError: Fraction(1, 0)"
 
 
+@pytest.mark.parametrize(
+    ("source", "is_outside"),
+    [
+        ("import re", True),
+        ("x = {1}", True),
+        ("print(sorted([1], key=len))", True),
+        ("print(set([1]))", True),
+        ("'a'.format(1)", True),
+        ("print('%d' % 1)", True),
+        ("x = (", False),
+        ("x = 1 / 0", False),
+        ("while True:\n    pass", False),
+        ("x = 10 ** 10 ** 10", False),
+        ("print(1)", False),
+    ],
+)
+def test_what_only_python_knows_is_told_from_what_fails(source, is_outside):
+    assert run_program(source).is_outside == is_outside
+
+
 def test_inputs_are_names_and_methods_are_those_of_the_list():
     assert get_printed("print(text.split('a'))", text="xay") == ["['x', 'y']"]
     for kind, names in values.METHODS.items():
         assert all(hasattr(kind, name) and not name.startswith("_") for name in names)
     for name in ("encode", "format", "format_map", "zfill", "ljust", "translate"):
         assert "has no method" in (run_program(f"'a'.{name}(9)").error or "")
+
+
+@pytest.mark.parametrize("key", ["x", "(0, x)", "x / 3"])
+def test_keys_of_equal_hash_cost_so_much_that_there_are_few(key):
+    """All multiples of 2 ** 61 - 1 have the hash 0, so a dictionary of n of them takes n ** 2 comparisons."""
+    execution = run_program(f"d = {{}}\nx = 2 ** 61 - 1\nwhile True:\n    x += 2 ** 61 - 1\n    d[{key}] = 1")
+    assert "out of fuel" in (execution.error or "") and 500 < len(execution.variables["d"]) < 1000
+    small = run_program("d = {}\nx = 0\nwhile True:\n    x += 1\n    d[x] = 1")
+    assert len(small.variables["d"]) > 5000
 
 
 def test_the_same_program_costs_the_same_fuel_again():

@@ -11,9 +11,8 @@ from stages.lib.core import records
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Source
 from stages.lib.operators import registry
-from stages.lib.procedural import gradeschool
+from stages.lib.procedural import dyval, gradeschool
 from stages.problems import aime
-from stages.problems.ood import dyval
 from tests.helpers import tiny_models
 
 ood = importlib.import_module("stages.problems.ood.__main__")

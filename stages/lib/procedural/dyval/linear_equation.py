@@ -11,9 +11,9 @@ from fractions import Fraction
 from typing import Any
 
 from stages.lib.core.records import Step
-from stages.problems.ood.dyval import arithmetic, trees
-from stages.problems.ood.dyval.levels import EquationKnobs
-from stages.problems.ood.dyval.statements import Statement
+from stages.lib.procedural.dyval import arithmetic, trees
+from stages.lib.procedural.dyval.levels import EquationKnobs
+from stages.lib.procedural.dyval.statements import Statement
 
 ANSWER_TYPE = "latex"
 MAX_DENOMINATOR = 20

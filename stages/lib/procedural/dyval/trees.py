@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from stages.problems.ood.dyval.statements import LEAF, Statement, find_dependencies, get_operands
+from stages.lib.procedural.dyval.statements import LEAF, Statement, find_dependencies, get_operands
 
 MAX_ATTEMPTS = 20
 Apply = Callable[[str, Sequence[Any]], Any]  # (operation, operand values) -> value; None where there is none

@@ -14,10 +14,10 @@ import pytest
 
 from stages.lib.core.errors import UserError
 from stages.lib.grading import answers
-from stages.problems.ood import dyval
-from stages.problems.ood.dyval import trees
-from stages.problems.ood.dyval.levels import get_knobs
-from stages.problems.ood.dyval.statements import get_operands
+from stages.lib.procedural import dyval
+from stages.lib.procedural.dyval import trees
+from stages.lib.procedural.dyval.levels import get_knobs
+from stages.lib.procedural.dyval.statements import get_operands
 from tests.helpers.dyval_items import NAME_PATTERN, TREE_TASKS, get_params, make_items
 from tests.helpers.exact_arithmetic import evaluate
 
@@ -213,8 +213,8 @@ def test_five_thousand_items_are_different():
 @pytest.mark.slow
 def test_the_same_bytes_under_every_hash_seed():
     code = (
-        "import hashlib; from stages.problems.ood import dyval; print(hashlib.sha256(''.join(p.model_dump_json() for t in "
-        "dyval.TASKS for p in dyval.generate_problems(t, 8, 7, level=3, order='random')).encode()).hexdigest())"
+        "import hashlib; from stages.lib.procedural import dyval; print(hashlib.sha256(''.join(p.model_dump_json() "
+        "for t in dyval.TASKS for p in dyval.generate_problems(t, 8, 7, level=3, order='random')).encode()).hexdigest())"
     )
     digests = {
         subprocess.run(

@@ -12,9 +12,9 @@ from itertools import product
 from typing import Any
 
 from stages.lib.core.records import Step
-from stages.problems.ood.dyval import arithmetic, trees
-from stages.problems.ood.dyval.levels import TreeKnobs
-from stages.problems.ood.dyval.statements import LEAF, Statement, find_dependencies, get_operands
+from stages.lib.procedural.dyval import arithmetic, trees
+from stages.lib.procedural.dyval.levels import TreeKnobs
+from stages.lib.procedural.dyval.statements import LEAF, Statement, find_dependencies, get_operands
 
 ANSWER_TYPE = "boolean"
 CLASSES = 2

@@ -14,7 +14,7 @@ from typing import Any
 from stages.lib.core import seeds
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem, Program, Source, Step
-from stages.problems.ood.dyval import (
+from stages.lib.procedural.dyval import (
     abductive_logic,
     arithmetic,
     bool_logic,
@@ -26,9 +26,9 @@ from stages.problems.ood.dyval import (
     reachability,
     unsolvability,
 )
-from stages.problems.ood.dyval.levels import DEFAULT_LEVEL, LEVELS, ORDERS, TASKS, Knobs, Order, Task, get_knobs
-from stages.problems.ood.dyval.names import draw_names
-from stages.problems.ood.dyval.statements import arrange_statements, find_dependencies, get_operands, rename_statement
+from stages.lib.procedural.dyval.levels import DEFAULT_LEVEL, LEVELS, ORDERS, TASKS, Knobs, Order, Task, get_knobs
+from stages.lib.procedural.dyval.names import draw_names
+from stages.lib.procedural.dyval.statements import arrange_statements, find_dependencies, get_operands, rename_statement
 
 __all__ = [
     "DEFAULT_LEVEL",

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from stages.lib.core.records import Step
-from stages.problems.ood.dyval import bool_logic, rules, trees
-from stages.problems.ood.dyval.levels import RuleKnobs
-from stages.problems.ood.dyval.statements import LEAF, Statement, find_dependencies
+from stages.lib.procedural.dyval import bool_logic, rules, trees
+from stages.lib.procedural.dyval.levels import RuleKnobs
+from stages.lib.procedural.dyval.statements import LEAF, Statement, find_dependencies
 
 ANSWER_TYPE = "boolean"
 CLASSES = 3  # True, False, N/A

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from itertools import product
 from typing import Any
 
-from stages.problems.ood.dyval.statements import LEAF, find_dependencies
+from stages.lib.procedural.dyval.statements import LEAF, find_dependencies
 
 CANDIDATE_VALUES = (1, 4, 9, 2, 0, 16, 3, 25, -1)
 MAX_ATTEMPTS = 2000

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from stages.lib.core.records import Step
-from stages.problems.ood.dyval import graphs
-from stages.problems.ood.dyval.arithmetic import join_names
-from stages.problems.ood.dyval.levels import GraphKnobs
-from stages.problems.ood.dyval.statements import Statement
+from stages.lib.procedural.dyval import graphs
+from stages.lib.procedural.dyval.arithmetic import join_names
+from stages.lib.procedural.dyval.levels import GraphKnobs
+from stages.lib.procedural.dyval.statements import Statement
 
 ANSWER_TYPE = "boolean"
 CLASSES = 2

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from stages.lib.core.records import Step
-from stages.problems.ood.dyval.arithmetic import join_names
-from stages.problems.ood.dyval.levels import GraphKnobs
-from stages.problems.ood.dyval.statements import Statement
-from stages.problems.ood.dyval.trees import count_distractors
+from stages.lib.procedural.dyval.arithmetic import join_names
+from stages.lib.procedural.dyval.levels import GraphKnobs
+from stages.lib.procedural.dyval.statements import Statement
+from stages.lib.procedural.dyval.trees import count_distractors
 
 LINK = "to"
 MAX_SWAPS_PER_LINK = 16

@@ -8,11 +8,11 @@ from statistics import mean, variance
 import networkx
 import pytest
 
-from stages.problems.ood import dyval
-from stages.problems.ood.dyval import bool_logic
-from stages.problems.ood.dyval.levels import get_knobs
-from stages.problems.ood.dyval.names import draw_names
-from stages.problems.ood.dyval.statements import LEAF, find_dependencies, get_operands
+from stages.lib.procedural import dyval
+from stages.lib.procedural.dyval import bool_logic
+from stages.lib.procedural.dyval.levels import get_knobs
+from stages.lib.procedural.dyval.names import draw_names
+from stages.lib.procedural.dyval.statements import LEAF, find_dependencies, get_operands
 from tests.helpers.dyval_items import LOGIC_TASKS, NAME_PATTERN, TREE_TASKS, get_params, make_items
 
 # Labels

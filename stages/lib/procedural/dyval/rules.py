@@ -11,8 +11,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from stages.problems.ood.dyval.bool_logic import format_fact, format_formula
-from stages.problems.ood.dyval.statements import LEAF, Statement
+from stages.lib.procedural.dyval.bool_logic import format_fact, format_formula
+from stages.lib.procedural.dyval.statements import LEAF, Statement
 
 OPERATIONS = ("and", "or", "not")
 TRUTH_WORDS = {True: "True", False: "False", None: "N/A"}

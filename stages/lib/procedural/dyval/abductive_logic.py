@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from stages.lib.core.records import Step
-from stages.problems.ood.dyval import rules, trees
-from stages.problems.ood.dyval.levels import RuleKnobs
-from stages.problems.ood.dyval.statements import Statement
+from stages.lib.procedural.dyval import rules, trees
+from stages.lib.procedural.dyval.levels import RuleKnobs
+from stages.lib.procedural.dyval.statements import Statement
 
 ANSWER_TYPE = "boolean"
 CLASSES = 3

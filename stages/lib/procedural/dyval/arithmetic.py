@@ -13,9 +13,9 @@ from math import isqrt, prod
 from typing import Any
 
 from stages.lib.core.records import Step
-from stages.problems.ood.dyval import trees
-from stages.problems.ood.dyval.levels import TreeKnobs
-from stages.problems.ood.dyval.statements import LEAF, Dependencies, Statement, find_dependencies
+from stages.lib.procedural.dyval import trees
+from stages.lib.procedural.dyval.levels import TreeKnobs
+from stages.lib.procedural.dyval.statements import LEAF, Dependencies, Statement, find_dependencies
 
 ANSWER_TYPE = "number"
 UNARY = ("sqrt", "square")

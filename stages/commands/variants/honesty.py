@@ -1,0 +1,37 @@
+"""Arms of stage honesty over training seeds, each an experiment, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stages.commands.variants import arms
+
+NAMES = {
+    "vanilla": "as it is",
+    "prompt": "asked to allow N/A",
+    "verifier": "silenced by the verifier",
+    "r_tuning": "R-Tuning",
+    "certain": "certainty-filtered",
+}
+
+
+def compare_honesty(names: Sequence[str], run: bool, seeds: int, out: Path | None) -> None:
+    """Run and compare arms of stage honesty. Raises UserError for an unknown arm, and where none has run."""
+    from stages.lib.reports import honesty_study
+
+    collected = arms.collect_arms("honesty", names, run, seeds)
+    order = list(dict.fromkeys(arm.name for arm in collected))
+    points = [
+        point
+        for name in order
+        for arm in collected
+        if arm.name == name
+        for point in honesty_study.make_points(name, arm.seed, arm.results or {})
+    ]
+    judged = {
+        name: honesty_study.sum_judgements([arm.results or {} for arm in collected if arm.name == name])
+        for name in order
+    }
+    title = "Arms of stage honesty, in domain: mean over seeds (standard deviation)"
+    arms.show_report({title: honesty_study.tabulate(points, NAMES)}, honesty_study.build_notes(points, judged), out)

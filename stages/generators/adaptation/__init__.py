@@ -1,0 +1,1 @@
+"""Stage adaptation: `world` makes problems, `streams` keep them apart, `arms` share them out, `measures` compare models."""
