@@ -118,6 +118,52 @@ def test_faults_are_told_and_left_out(folder, call, capsys):
     assert not Path("strict.jsonl").exists()
 
 
+def make_messy_rows(count=200):
+    """Every tenth row has a fault of another kind; the licences differ, and some rows have none."""
+    rows = [row | {"licence": ("MIT", "CC-BY-4.0", None)[i % 3]} for i, row in enumerate(make_rows(count))]
+    for i in range(0, count, 10):
+        fault = i // 10 % 5
+        changes = (
+            {"output": ""},
+            {"instruction": " \t"},
+            {"output": "long " * 30_000},
+            {"output": f"<p>{i} naïve 漢字 🚢\u200b</p>"},
+        )
+        rows[i] = rows[i] | changes[fault] if fault < 4 else rows[i - 1]
+    return [{key: value for key, value in row.items() if value is not None} for row in rows]
+
+
+def test_a_messy_file_is_chosen_from_and_its_faults_are_counted(folder, call, capsys):
+    rows = make_messy_rows()
+    write_rows(rows)
+    call("rows.jsonl --method car --keep 40 --quality length --out out/kept.jsonl")
+    kept, lines = read_lines(), FILE.read_text(encoding="utf-8").splitlines()
+    assert len(kept) == 40 and set(kept) <= set(lines), "the bytes of a kept row are those of the file, licence and all"
+    assert all(json.loads(line)["output"].strip() and json.loads(line)["instruction"].strip() for line in kept)
+    page = Path("out/kept.md").read_text(encoding="utf-8")
+    for fault in ("empty answer | 4 | left out", "no question | 4 | left out", "HTML in the answer | 4 | kept"):
+        assert fault in page
+    assert "exact duplicate | 4 | kept" in page and "8 rows are left out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"instruction": "cut', "not valid JSON"),
+        (b'["instruction"]', "one JSON object"),
+        (b'{"instruction": 3, "output": "x"}', "instruction"),
+        (b'{"instruction": "caf\xe9", "output": "x"}', "UTF-8"),
+    ],
+)
+def test_a_broken_line_is_one_sentence_and_nothing_is_written(line, reason, folder, call):
+    lines = FILE.read_bytes().splitlines()
+    FILE.write_bytes(b"\n".join([*lines[:30], line, *lines[30:]]) + b"\n")
+    with pytest.raises(UserError) as error:
+        call("rows.jsonl --method car --keep 12 --quality length --out out/kept.jsonl")
+    assert str(error.value).startswith("rows.jsonl:31: ") and reason in str(error.value)
+    assert "\n" not in str(error.value) and not Path("out").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

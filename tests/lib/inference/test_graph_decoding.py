@@ -1,5 +1,5 @@
 """Decoding over fixed places: the draws of the native engine, whatever is admitted, moved and masked. Here its steps run
-without graphs, as without a GPU; bench/accelerator.py runs them with."""
+without graphs, as without a GPU; bench/accelerator runs them with."""
 
 import functools
 
