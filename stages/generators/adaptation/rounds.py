@@ -202,11 +202,11 @@ class Study:
                 self.world.seen,
                 lambda done, total: run.track_progress(done, total, "rewording"),
             )
-            run.count(**self.chat.usage.get_totals())
             files.write_json(file, asked._asdict())
         run.wait_for_processes()
         told = rewording.Rewording(**json.loads(file.read_text(encoding="utf-8")))
         self.originals |= {name: new[name].question for name in told.texts}
+        self.world.seen.update(world.normalise(told.apply(problem)) for problem in new.values())
         changed = {
             arm: lesson._replace(new=[item._replace(problem=told.apply(item.problem)) for item in lesson.new])
             for arm, lesson in lessons.items()
@@ -276,6 +276,8 @@ class Study:
         out = self.run.out_dir
         with files.atomic_write_dir(out / "model") as folder:
             shutil.copytree(self.get_model("targeted", self.finished), folder, dirs_exist_ok=True)
+        if self.chat:
+            self.run.count(**self.chat.usage.get_totals())  # of all rounds
         ledger.write(out, self.rows, self.rounds, self.lessons, self.originals, self.histories)
 
 
