@@ -99,7 +99,7 @@ def test_a_file_of_another_form(tmp_path, text, message):
         arms.load_arms(tmp_path / "arms.yaml")
 
 
-@pytest.mark.parametrize("stage", ["preference", "honesty"])
+@pytest.mark.parametrize("stage", ["preference", "honesty", "adaptation"])
 def test_every_arm_of_this_repository_changes_parameters_that_there_are(stage):
     from pathlib import Path
 

@@ -29,7 +29,14 @@ TOKENIZER = build_tokenizer()
 KINDS = {"numbers": ["numbers"], "reversed": ["reversed"], "steps": ["steps@0.25", "steps"], "arithmetic": [0, 1]}
 SETTINGS = {
     **tiny_models.TRAINING_PARAMS,
-    **{"kinds": KINDS, "rounds": 2, "samples": 2, "report_samples": 1, "smallest_slice": 8},
+    **{
+        "kinds": KINDS,
+        "paraphraser": {"kind": "rules"},
+        "rounds": 2,
+        "samples": 2,
+        "report_samples": 1,
+        "smallest_slice": 8,
+    },
     **{"sizes": {"probe": 12, "confirm": 12, "train": 6, "dev": 4, "test": 4, "ood": 4}},
     **{"proposals": 3, "false_discovery": 0.1, "significance": 0.05, "permutations": 499},
     **{"replay": 0.5, "train_from": "start", "retention_loss": 1.0, "epochs": 1.0, "lr": 1e-3},

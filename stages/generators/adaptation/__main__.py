@@ -6,7 +6,8 @@ history.csv, results.json, report.md, curve.png, metrics.json}.
 
 A round: `probe` draws solutions of new problems of every kind and tests every slice of known attributes; `confirm` tests
 the weakest on fresh problems, since the gap that a slice was found by is too large; `train` makes new problems of the
-confirmed ones, by weights and at levels that follow accuracy, and fine-tunes on them and on as many old ones. Three other
+confirmed ones, by weights and at levels that follow accuracy, in other words where there is a `paraphraser`, and
+fine-tunes on them and on as many old ones. Three other
 arms learn as much: of every kind alike, of slices drawn at random, and of old problems alone. Only the last comparison, on
 test problems that no round has seen, says whether it was worth anything. Rounds end after `rounds`, where no slice is
 confirmed, or where dev falls by more than `retention_loss`.
@@ -28,6 +29,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from stages.lib.chat.agent_params import AgentParams
 from stages.lib.core.errors import UserError
 from stages.lib.core.params import Params as Section
 from stages.lib.inference.sampling_params import SamplingParams
@@ -51,6 +53,7 @@ class Sizes(Section):
 class Params(TrainingParams, SamplingParams):
     kinds: dict[str, list[str | int]]  # of new problems: a name, and its forms from easy to hard
     sizes: Sizes  # problems in each stream
+    paraphraser: AgentParams  # who rewords new problems to train on; rules: nobody
     rounds: int = Field(ge=1, le=9)  # at most
     samples: Count  # m: solutions of a problem, in probe, confirm and dev
     report_samples: Count  # solutions of a problem of the report

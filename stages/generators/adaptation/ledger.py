@@ -19,24 +19,28 @@ def write(
     slices: Sequence[Mapping[str, Any]],
     rounds: Sequence[Mapping[str, Any]],
     lessons: Sequence[Mapping[str, Lesson]],
+    originals: Mapping[str, str],
     histories: Mapping[str, str],
 ) -> None:
-    """slices: rows of `describe_slices`. rounds: what is said of each in results.json. lessons: of each that trained."""
+    """slices: rows of `describe_slices`. rounds: what is said of each in results.json. lessons: of each that trained.
+    originals: id -> question of a problem before a paraphraser reworded it."""
     rows = [{key: value for key, value in row.items() if key != "terms"} for row in slices]
     files.write_text(folder / "slices.jsonl", format_rows(rows))
     plans = {each["round"]: {key: each[key] for key in ("plan", "levels")} for each in rounds if "plan" in each}
     files.write_json(folder / "plan.json", plans)
-    files.write_text(folder / "train.jsonl", format_rows(list_taught(lessons)))
+    files.write_text(folder / "train.jsonl", format_rows(list_taught(lessons, originals)))
     files.write_text(folder / "history.csv", join_histories(histories))
 
 
-def list_taught(lessons: Sequence[Mapping[str, Lesson]]) -> list[dict[str, Any]]:
-    """Every problem that an arm learned in a round, with these arms."""
+def list_taught(lessons: Sequence[Mapping[str, Lesson]], originals: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Every problem that an arm learned in a round, with these arms, and with its original question if it was reworded."""
     taught: dict[tuple[int, str], dict[str, Any]] = {}
     for number, own in enumerate(lessons, 1):
         for arm, lesson in own.items():
             for problem in {problem.id: problem for problem in lesson.problems}.values():
                 fields = problem.model_dump(exclude_none=True)
+                if problem.id in originals:
+                    fields["original"] = originals[problem.id]
                 taught.setdefault((number, problem.id), {"round": number, "arms": [], **fields})["arms"].append(arm)
     return [taught[key] for key in sorted(taught)]
 

@@ -168,6 +168,8 @@ def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
                 f"Dev after round {each['round']}: {100 * dev['targeted']:.1f}% by the targeted arm, "
                 f"{100 * dev['start']:.1f}% by the generator."
             )
+        if "rewording" in each:
+            notes.append(describe_rewording(each["round"], each["rewording"]))
         if "lessons" in each:
             tokens = [lesson["tokens"] for lesson in each["lessons"].values()]
             notes.append(
@@ -192,6 +194,12 @@ def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
             "Kinds that are trained here are no longer out of distribution for these arms. Kinds never made still are."
         )
     return notes
+
+
+def describe_rewording(number: int, told: dict[str, Any]) -> str:
+    reasons = ", ".join(f"{count}: {reason}" for reason, count in told["kept"].items())
+    kept = f"{sum(told['kept'].values())} kept their own" + (f" ({reasons})" if reasons else "")
+    return f"The paraphraser put {told['reworded']} new problems of round {number} into other words; {kept}."
 
 
 def plot_curves(path: Path, results: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.generators.adaptation import arms, ledger, measures, streams, world
+from stages.generators.adaptation import arms, ledger, measures, rewording, streams, world
 from stages.generators.adaptation.arms import ARMS, Lesson
 from stages.generators.adaptation.measures import START
 from stages.generators.adaptation.world import ATTRIBUTES, VERSION, Item, World
@@ -35,6 +36,7 @@ class Study:
     def __init__(self, run: StageRun[Params]):
         self.run = run
         self.stop: str | None = None
+        self.chat = run.params.paraphraser.create_chat(run.root) if run.is_main else None
         self.start = run.input_path("generator", "model")
         self.encoder = Encoder.load(self.start, run.input_path("generator", "prompt.json"))
         params, seed = run.params, run.seed
@@ -53,6 +55,7 @@ class Study:
         self.rounds: list[dict[str, Any]] = []
         self.rows: list[dict[str, Any]] = []  # of slices.jsonl
         self.lessons: list[dict[str, Lesson]] = []
+        self.originals: dict[str, str] = {}  # of reworded problems, the questions that programs wrote
         self.histories: dict[str, str] = {}
 
     def measure(self, name: str, folder: Path, problems: Sequence[Problem], n: int) -> np.ndarray:
@@ -110,6 +113,8 @@ class Study:
         if lacking := [arm for arm, plan in plans.items() if plan and not lessons[arm].new]:
             self.stop = f"no new problem could be made for arm {lacking[0]} in round {number}"
             return
+        if params.paraphraser.kind != "rules":
+            lessons, about["rewording"] = self.reword(number, lessons)
         new = {item.problem.id: item.problem for lesson in lessons.values() for item in lesson.new}
         self.add_stream("train", number, list(new.values()))
         firewall.check_firewall(new.values(), [p for part in self.evaluation.values() for p in part])
@@ -185,6 +190,29 @@ class Study:
         key = seeds.key(self.run.seed, "adaptation", VERSION, number, "replay")
         return arms.make_lessons(plans, library, self.old, self.count_tokens, params.sizes.train, params.replay, key)
 
+    def reword(self, number: int, lessons: dict[str, Lesson]) -> tuple[dict[str, Lesson], dict[str, Any]]:
+        """(lessons whose new problems have other words, the same in all arms; what results.json says of it). Old problems
+        and all solutions stay, so arms still learn equally many tokens. The main process asks; what it was told is kept."""
+        run, file = self.run, self.run.checkpoint_dir / f"rewording-{number}.json"
+        new = {item.problem.id: item.problem for lesson in lessons.values() for item in lesson.new}
+        if run.is_main and self.chat and not file.exists():
+            asked = rewording.reword(
+                list(new.values()),
+                self.chat,
+                self.world.seen,
+                lambda done, total: run.track_progress(done, total, "rewording"),
+            )
+            files.write_json(file, asked._asdict())
+        run.wait_for_processes()
+        told = rewording.Rewording(**json.loads(file.read_text(encoding="utf-8")))
+        self.originals |= {name: new[name].question for name in told.texts}
+        self.world.seen.update(world.normalise(told.apply(problem)) for problem in new.values())
+        changed = {
+            arm: lesson._replace(new=[item._replace(problem=told.apply(item.problem)) for item in lesson.new])
+            for arm, lesson in lessons.items()
+        }
+        return changed, told.describe()
+
     def count_tokens(self, problem: Problem) -> int:
         """Of the solution, on which the loss is."""
         return int(sum(sft.make_sft_example(self.encoder, problem).lm_weight))
@@ -248,7 +276,9 @@ class Study:
         out = self.run.out_dir
         with files.atomic_write_dir(out / "model") as folder:
             shutil.copytree(self.get_model("targeted", self.finished), folder, dirs_exist_ok=True)
-        ledger.write(out, self.rows, self.rounds, self.lessons, self.histories)
+        if self.chat:
+            self.run.count(**self.chat.usage.get_totals())  # of all rounds
+        ledger.write(out, self.rows, self.rounds, self.lessons, self.originals, self.histories)
 
 
 def mean_of(values: np.ndarray, mask: Sequence[bool]) -> float | None:
