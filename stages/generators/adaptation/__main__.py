@@ -39,6 +39,7 @@ from stages.lib.run.execution import StageRun, run_stage
 from stages.lib.training.training_params import TrainingParams
 
 Count = Annotated[int, Field(ge=1)]
+Level = Annotated[int, Field(ge=0)]
 
 
 class Sizes(Section):
@@ -51,7 +52,7 @@ class Sizes(Section):
 
 
 class Params(TrainingParams, SamplingParams):
-    kinds: dict[str, list[str | int]]  # of new problems: a name, and its forms from easy to hard
+    kinds: dict[str, list[str | Level]]  # of new problems: a name, and its forms from easy to hard
     sizes: Sizes  # problems in each stream
     paraphraser: AgentParams  # who rewords new problems to train on; rules: nobody
     rounds: int = Field(ge=1, le=9)  # at most
