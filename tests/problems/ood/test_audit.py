@@ -7,7 +7,8 @@ import pytest
 
 from stages.lib.core.records import Problem, Source
 from stages.lib.operators.rejects import Reject
-from stages.problems.ood import audit, dyval, shortcuts
+from stages.lib.procedural import dyval
+from stages.problems.ood import audit, shortcuts
 from stages.problems.ood.audit import ProblemSet
 
 WORDS = """river stone lamp cloud paper bridge candle mirror garden winter copper valley engine basket
