@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 from stages.generators.adaptation.arms import ARMS, Lesson
 from stages.lib.adaptation import confirmation, proposal
 from stages.lib.core import files
+from stages.lib.training.fine_tuning import join_histories
 
 
 def write(
@@ -29,7 +28,8 @@ def write(
     plans = {each["round"]: {key: each[key] for key in ("plan", "levels")} for each in rounds if "plan" in each}
     files.write_json(folder / "plan.json", plans)
     files.write_text(folder / "train.jsonl", format_rows(list_taught(lessons, originals)))
-    files.write_text(folder / "history.csv", join_histories(histories))
+    columns = {name.replace("-", "_"): text for name, text in histories.items()} or {f"{arm}_1": "" for arm in ARMS}
+    files.write_text(folder / "history.csv", join_histories(columns))
 
 
 def list_taught(lessons: Sequence[Mapping[str, Lesson]], originals: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -92,13 +92,3 @@ def describe_lesson(lesson: Lesson) -> dict[str, Any]:
         "tokens": lesson.tokens,
         "kinds": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
     }
-
-
-def join_histories(texts: Mapping[str, str]) -> str:
-    """One table: a column for the loss of each arm in each round; "" where a training has fewer steps."""
-    columns = {name: [row["lm_loss"] for row in csv.DictReader(io.StringIO(text))] for name, text in texts.items()}
-    names = [f"{name.replace('-', '_')}_loss" for name in columns] or [f"{arm}_1_loss" for arm in ARMS]
-    lines = [",".join(("step", *names))]
-    for i in range(max(map(len, columns.values()), default=0)):
-        lines.append(",".join((str(i + 1), *(own[i] if i < len(own) else "" for own in columns.values()))))
-    return "\n".join(lines) + "\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +20,9 @@ from stages.lib.core import files, records, seeds
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Problem
 from stages.lib.datasets import eval_sets, firewall
-from stages.lib.models import loading, objectives
+from stages.lib.models import loading
 from stages.lib.models.encoding import Encoder
-from stages.lib.training import loop, sft
+from stages.lib.training import fine_tuning, sft
 
 if TYPE_CHECKING:
     from stages.generators.adaptation.__main__ import Params
@@ -231,13 +230,9 @@ class Study:
             rounds = self.lessons if is_new else self.lessons[-1:]
             first = self.start if is_new else self.get_model(arm, number - 1)
             examples = [sft.make_sft_example(self.encoder, p) for each in rounds for p in each[arm].problems]
-            key = seeds.key(run.seed, run.name, "adapters")
-            model = loading.add_lora(loading.load_causal_lm(first), run.params.lora_rank, key)
-            objective = objectives.LanguageModelingObjective(model)
-            own = replace(run, key=f"{run.key}/{arm}-{number}", journal_entry=None)  # unfinished work of its own
-            text = loop.train(own, objective, examples, run.params).to_csv()
+            model, text = fine_tuning.fine_tune(run, f"{arm}-{number}", first, examples)
             if run.is_main:
-                loading.save(objective.model, self.encoder.tokenizer, folder)
+                loading.save(model, self.encoder.tokenizer, folder)
                 files.write_text(history, text)
             run.wait_for_processes()
         self.histories[f"{arm}-{number}"] = history.read_text(encoding="utf-8")

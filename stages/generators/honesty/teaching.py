@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import itertools
 import shutil
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stages.generators.honesty import knowledge, policies
 from stages.generators.honesty.items import Item
 from stages.generators.honesty.knowledge import Candidate
-from stages.lib.core import files, seeds
+from stages.lib.core import files
 from stages.lib.core.errors import UserError
-from stages.lib.models import loading, objectives
+from stages.lib.models import loading
 from stages.lib.models.batch import Example
 from stages.lib.models.encoding import Encoder
 from stages.lib.run import distributed
 from stages.lib.run.execution import StageRun
-from stages.lib.training import loop
+from stages.lib.training import fine_tuning
 
 if TYPE_CHECKING:
     from stages.generators.honesty.__main__ import Data, Params
@@ -30,15 +25,15 @@ ARMS = ("r_tuning", "certain")  # in this order: the first is the rehearsal of t
 
 
 class Learned(NamedTuple):
-    """start: the generator; models, taught and facts by arm: the tuned generators, what they learned, and what is to be
-    said of it; histories: as CSV. All empty where a chat replies (`LEARNED_NOTHING`)."""
+    """start: the generator; models, taught, facts and histories by arm: the tuned generators, what they learned, what is to
+    be said of it, and the training's history as CSV. All empty where a chat replies (`LEARNED_NOTHING`)."""
 
     start: Any
     encoder: Any
     models: dict[str, Any]
     taught: dict[str, list[tuple[Item, bool]]]
     facts: dict[str, Any]
-    histories: list[str]
+    histories: dict[str, str]
 
     def save(self, folder: Path, seed: int) -> None:
         """models, train.jsonl and history.csv, empty where nothing was learned: DVC expects them."""
@@ -46,18 +41,19 @@ class Learned(NamedTuple):
         (folder / "models").mkdir(parents=True)
         for arm, model in self.models.items():
             loading.save(model, self.encoder.tokenizer, folder / "models" / arm)
-        files.write_text(folder / "history.csv", join_histories(self.histories))
+        histories = {arm: self.histories.get(arm, "") for arm in ARMS}
+        files.write_text(folder / "history.csv", fine_tuning.join_histories(histories))
         policies.write_taught(folder, self.encoder, self.taught, seed)
 
 
-LEARNED_NOTHING = Learned(None, None, {}, {}, {}, [])
+LEARNED_NOTHING = Learned(None, None, {}, {}, {}, {})
 
 
 def teach(run: StageRun[Params], data: Data, device: Any) -> Learned:
     """The generator and its two tuned arms."""
     folder = run.input_path("generator", "model")
     encoder = Encoder.load(folder, run.input_path("generator", "prompt.json"))
-    learned = Learned(loading.load_causal_lm(folder).to(device), encoder, {}, {}, {}, [])
+    learned = Learned(loading.load_causal_lm(folder).to(device), encoder, {}, {}, {}, {})
     for arm in ARMS:
         chosen, facts = choose_items(run, arm, data, learned.start, learned.models, encoder)
         learned.taught[arm] = list_taught(run, data, chosen)
@@ -65,7 +61,7 @@ def teach(run: StageRun[Params], data: Data, device: Any) -> Learned:
             run, arm, [knowledge.encode_target(encoder, *pair, run.seed) for pair in learned.taught[arm]]
         )
         learned.models[arm] = model.to(device)
-        learned.histories.append(history)
+        learned.histories[arm] = history
         learned.facts[arm] = facts | {"steps": history.count("\n") - 1}
     return learned
 
@@ -131,18 +127,4 @@ def train(run: StageRun[Params], arm: str, examples: list[Example]) -> tuple[Any
         raise UserError(
             f"honesty: nothing is left for arm {arm} to learn from; raise honesty.train.problems or honesty.similarity"
         )
-    key = seeds.key(run.seed, run.name, "adapters")
-    model = loading.add_lora(loading.load_causal_lm(run.input_path("generator", "model")), run.params.lora_rank, key)
-    objective = objectives.LanguageModelingObjective(model)
-    own = replace(run, key=f"{run.key}/{arm}", journal_entry=None)  # unfinished work and a log of its own
-    history = loop.train(own, objective, examples, run.params)
-    return loading.merge_lora(objective.model), history.to_csv()
-
-
-def join_histories(texts: Sequence[str]) -> str:
-    """One table, a row for each step, with a column for the loss of each arm; "" where an arm has fewer steps."""
-    columns = [[row["lm_loss"] for row in csv.DictReader(io.StringIO(text))] for text in texts]
-    rows = [",".join(("step", *(f"{arm}_loss" for arm in ARMS)))]
-    for step, losses in enumerate(itertools.zip_longest(*columns, fillvalue=""), 1):
-        rows.append(",".join((str(step), *losses)))
-    return "\n".join(rows) + "\n"
+    return fine_tuning.fine_tune(run, arm, run.input_path("generator", "model"), examples)
