@@ -7,10 +7,9 @@ history.csv, results.json, report.md, curve.png, metrics.json}.
 A round: `probe` draws solutions of new problems of every kind and tests every slice of known attributes; `confirm` tests
 the weakest on fresh problems, since the gap that a slice was found by is too large; `train` makes new problems of the
 confirmed ones, by weights and at levels that follow accuracy, in other words where there is a `paraphraser`, and
-fine-tunes on them and on as many old ones. Three other
-arms learn as much: of every kind alike, of slices drawn at random, and of old problems alone. Only the last comparison, on
-test problems that no round has seen, says whether it was worth anything. Rounds end after `rounds`, where no slice is
-confirmed, or where dev falls by more than `retention_loss`.
+fine-tunes on them and on as many old ones. Three other arms learn as much: of every kind alike, of slices drawn at random,
+and of old problems alone. Only the last comparison, on test problems that no round has seen, says whether it was worth
+anything. Rounds end after `rounds`, where no slice is confirmed, or where dev falls by more than `retention_loss`.
 
 Rounds are one stage and no entry of dvc.yaml each: whether there is a second one depends on what the first finds, DVC has
 no cycles and no conditions, and one entry is read at once. Each part of a round is kept as it is finished, so a killed run
@@ -64,9 +63,7 @@ class Params(TrainingParams, SamplingParams):
     significance: float = Field(gt=0, lt=1)  # level of confirmation (Holm)
     permutations: int = Field(ge=99)  # of a test
     replay: float = Field(ge=0, lt=1)  # share of old problems among what an arm learns
-    train_from: Literal[
-        "start", "last"
-    ]  # start: the generator learns all rounds at once; last: the arm's model the last
+    train_from: Literal["start", "last"]  # start: the generator learns all rounds; last: the arm's model the last
     retention_loss: float = Field(ge=0, le=1)  # loss of accuracy on dev after which no further round begins
 
     @model_validator(mode="after")
@@ -121,10 +118,10 @@ def select_headline(results: dict[str, Any]) -> dict[str, Any]:
     """The figures of results.json that metrics.json repeats; None where nothing was trained. gain_NAME: targeted minus
     NAME, out of distribution."""
     from stages.generators.adaptation.arms import ARMS
-    from stages.generators.adaptation.measures import START
+    from stages.generators.adaptation.measures import START, split_name
 
     trained = [each for each in results["rounds"] if "lessons" in each]
-    gains = {(row["set"], row["second"].partition("-")[0]): row["difference"] for row in results["comparisons"]}
+    gains = {(row["set"], split_name(row["second"])[0]): row["difference"] for row in results["comparisons"]}
     ood = {name: own["ood"]["accuracy"] for name, own in results["models"].items() if "ood" in own}
     return {
         "rounds": len(trained),

@@ -57,10 +57,8 @@ class Library:
     counts once."""
 
     def __init__(self, world: World, stream: str, probed: Levels, levels: Levels):
-        self.world, self.levels = (
-            world,
-            [levels, probed],
-        )  # where the new level leaves the slice, the level that was probed
+        self.world = world
+        self.levels = [levels, probed]  # where the new level leaves the slice, the level that was probed
         self._supplies = {kind: world.open(stream) for kind in levels}
         self._items: dict[tuple[str, int], list[Item]] = {}
 

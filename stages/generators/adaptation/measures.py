@@ -29,6 +29,12 @@ START = "start"  # the generator, before the first round
 WHOLE = ("ood", "test")  # sets of the report stream that are compared at any size
 
 
+def split_name(name: str) -> tuple[str, int]:
+    """The arm and the round of a model's name: `targeted-2` -> (targeted, 2). The generator is round 0."""
+    arm, _, number = name.partition("-")
+    return arm, int(number or 0)
+
+
 class Solved(Record):
     """How many of a problem's solutions are right and finished, and the tokens of all."""
 

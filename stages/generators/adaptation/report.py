@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.generators.adaptation.arms import ARMS
-from stages.generators.adaptation.measures import START
+from stages.generators.adaptation.measures import START, split_name
 from stages.lib.core import files
 from stages.lib.datasets import eval_sets
 from stages.lib.display import charts, tables
@@ -36,12 +36,6 @@ def write(folder: Path, params: Params, seed: int, results: dict[str, Any]) -> N
     files.write_text(folder / "report.md", tables.format_report(build_tables(results), build_notes(params, results)))
     files.write_text(folder / "rounds.csv", tables.format_csv(COLUMNS, list_rows(results, seed)))
     plot_curves(folder / "curve.png", results)
-
-
-def split_name(name: str) -> tuple[str, int]:
-    """`targeted-2` -> (targeted, 2); the generator is round 0."""
-    arm, _, number = name.partition("-")
-    return arm, int(number or 0)
 
 
 def count_tokens(results: dict[str, Any], arm: str, number: int) -> int:

@@ -245,11 +245,12 @@ class Study:
         ood = [world.describe(problem, world.find_kind(problem, ladders)) for problem in self.ood]
         frame = measures.divide_report(self.test, self.ood, test, ood, weak, list(ladders))
         names = [START, *(f"{arm}-{number}" for number in range(1, self.finished + 1) for arm in ARMS)]
-        values = {}
-        for name in names:
-            arm, _, number = name.partition("-")
-            folder = self.get_model(arm, int(number or 0))
-            values[name] = self.measure(f"report-{name}", folder, frame.problems, params.report_samples)
+        values = {
+            name: self.measure(
+                f"report-{name}", self.get_model(*measures.split_name(name)), frame.problems, params.report_samples
+            )
+            for name in names
+        }
         last = self.finished
         pairs = (
             [(f"targeted-{last}", other) for other in (*(f"{arm}-{last}" for arm in ARMS[1:]), START)] if last else []
