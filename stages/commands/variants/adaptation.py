@@ -39,8 +39,6 @@ class Point(NamedTuple):
 def compare_adaptation(names: Sequence[str], run: bool, seeds: int, out: Path | None) -> None:
     """Run and compare arms of stage adaptation. Raises UserError for an unknown arm, and where none has run."""
     collected = arms.collect_arms("adaptation", names, run, seeds)
-    order = list(dict.fromkeys(arm.name for arm in collected))
-    collected.sort(key=lambda arm: (order.index(arm.name), arm.seed))
     points = [point for arm in collected for point in make_points(arm.name, arm.seed, arm.results or {})]
     title = "Stage adaptation: targeted minus its controls after the last round, each seed and their mean"
     arms.show_report({title: tabulate(points)}, build_notes(collected, points), out)

@@ -25,9 +25,9 @@ class Arm(NamedTuple):
 
 
 def collect_arms(stage: str, names: Sequence[str], run: bool, seeds: int) -> list[Arm]:
-    """All arms of `<stage>.yaml` in this folder, or those of the names, seed by seed, that have run on this commit; with
-    `run`, those that have not run do so first. Says which are missing. Raises UserError for a file of another form, an
-    unknown name, results that DVC no longer has, and where no arm has run."""
+    """All arms of `<stage>.yaml` in this folder, or those of the names, that have run on this commit, the seeds of an arm
+    together; with `run`, those that have not run do so first, seed by seed. Says which are missing. Raises UserError for a
+    file of another form, an unknown name, results that DVC no longer has, and where no arm has run."""
     from stages.lib.workspace import experiments
 
     known = load_arms(Path(f"stages/commands/variants/{stage}.yaml"))
@@ -41,7 +41,7 @@ def collect_arms(stage: str, names: Sequence[str], run: bool, seeds: int) -> lis
             experiments.run_experiment(name_experiment(stage, arm), {"seed": arm.seed, **arm.changes}, command, stage)
     finished = [
         arm._replace(results=read_results(stage, arm, command))
-        for arm in arms
+        for arm in sorted(arms, key=lambda arm: [*chosen].index(arm.name))
         if experiments.has_experiment(name_experiment(stage, arm))
     ]
     if missing := len(arms) - len(finished):

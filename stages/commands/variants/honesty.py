@@ -21,17 +21,10 @@ def compare_honesty(names: Sequence[str], run: bool, seeds: int, out: Path | Non
     from stages.lib.reports import honesty_study
 
     collected = arms.collect_arms("honesty", names, run, seeds)
-    order = list(dict.fromkeys(arm.name for arm in collected))
-    points = [
-        point
-        for name in order
-        for arm in collected
-        if arm.name == name
-        for point in honesty_study.make_points(name, arm.seed, arm.results or {})
-    ]
+    points = [point for arm in collected for point in honesty_study.make_points(arm.name, arm.seed, arm.results or {})]
     judged = {
         name: honesty_study.sum_judgements([arm.results or {} for arm in collected if arm.name == name])
-        for name in order
+        for name in dict.fromkeys(arm.name for arm in collected)
     }
     title = "Arms of stage honesty, in domain: mean over seeds (standard deviation)"
     arms.show_report({title: honesty_study.tabulate(points, NAMES)}, honesty_study.build_notes(points, judged), out)

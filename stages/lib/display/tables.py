@@ -7,6 +7,7 @@ import io
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import mean, stdev
 from typing import Any
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # header, rows
@@ -114,6 +115,12 @@ def format_gain(triple: Sequence[float]) -> str:
     """A difference of shares and its interval, in points: `+5.2 [+3.6, +6.9]`."""
     middle, low, high = (100 * x for x in triple)
     return f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def format_mean(values: Sequence[float], form: str) -> str:
+    """The mean, and in brackets the standard deviation where there are several values; "" for none."""
+    spread = f" ({stdev(values):.2f})" if len(values) > 1 else ""
+    return format(mean(values), form) + spread if values else ""
 
 
 def format_bytes(amount: float) -> str:

@@ -9,12 +9,12 @@ trainings are both in it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import mean, stdev
 from typing import Any, NamedTuple
 
-from scipy.stats import t
+import numpy as np
 
-from stages.lib.display.tables import Table
+from stages.lib.display.tables import Table, format_mean
+from stages.lib.metrics import crossed
 
 START = "vanilla"  # the policy that gains are measured on
 PENALTY = "1"  # of the score: what a wrong answer costs
@@ -67,7 +67,9 @@ def tabulate(points: Sequence[Point], names: Mapping[str, str]) -> Table:
         cells = []
         for name in FIGURES:
             values = [value for point in own if (value := point.figures[name]) is not None]
-            cells.append(_format([100 * x for x in values], ".1f") if name in SHARES else _format(values, "+.2f"))
+            cells.append(
+                format_mean([100 * x for x in values], ".1f") if name in SHARES else format_mean(values, "+.2f")
+            )
         equal = [point.equal for point in own if point.equal is not None]
         gain = "" if policy == START else _format_interval([point.gain for point in own], 1, "+.2f")
         rows.append(
@@ -76,7 +78,7 @@ def tabulate(points: Sequence[Point], names: Mapping[str, str]) -> Table:
                 names.get(policy, policy),
                 str(len(own)),
                 *cells,
-                _format([point.score for point in own], "+.2f"),
+                format_mean([point.score for point in own], "+.2f"),
                 gain,
                 _format_interval(equal, 100, "+.1f"),
             ]
@@ -84,20 +86,12 @@ def tabulate(points: Sequence[Point], names: Mapping[str, str]) -> Table:
     return HEADER, rows
 
 
-def estimate_mean(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float] | None:
+def estimate_mean(values: Sequence[float]) -> tuple[float, float, float] | None:
     """(mean, low, high): the t interval of independent values; None for fewer than two, whose spread is unknown."""
     if len(values) < 2:
         return None
-    middle = mean(values)
-    half = float(t.ppf(0.5 + confidence / 2, len(values) - 1)) * stdev(values) / len(values) ** 0.5
-    return middle, middle - half, middle + half
-
-
-def _format(values: Sequence[float], form: str) -> str:
-    if not values:
-        return ""
-    spread = f" ({stdev(values):.2f})" if len(values) > 1 else ""
-    return format(mean(values), form) + spread
+    interval = crossed.estimate_mean(np.array([values]))  # one training of independent units
+    return interval.mean, interval.low, interval.high
 
 
 def _format_interval(values: Sequence[float], scale: float, form: str) -> str:

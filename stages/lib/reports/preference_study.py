@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any, NamedTuple
 
 from stages.lib.display import charts, tables
@@ -116,18 +116,18 @@ def tabulate(points: Sequence[Point]) -> Table:
         own = [point for point in points if point.arm == arm]
 
         def show(name: str, form: str, scale: float = 100.0, own: Sequence[Point] = own) -> str:
-            return _format([scale * value for x in own if (value := getattr(x, name)) is not None], form)
+            return tables.format_mean([scale * value for x in own if (value := getattr(x, name)) is not None], form)
 
         cells = [
-            show("kl", "{:.2f}", 1.0),
-            show("dev_pass_1", "{:.1f}"),
-            show("dev_gain", "{:+.1f}"),
-            show("pass_1", "{:.1f}"),
-            show("gain", "{:+.1f}"),
-            show("majority_gain", "{:+.1f}"),
-            show("pass_n_gain", "{:+.1f}"),
-            show("heldout", "{:.1f}"),
-            show("chosen", "{:+.2f}", 1.0),
+            show("kl", ".2f", 1.0),
+            show("dev_pass_1", ".1f"),
+            show("dev_gain", "+.1f"),
+            show("pass_1", ".1f"),
+            show("gain", "+.1f"),
+            show("majority_gain", "+.1f"),
+            show("pass_n_gain", "+.1f"),
+            show("heldout", ".1f"),
+            show("chosen", "+.2f", 1.0),
         ]
         rows.append([arm, str(len(own)), *cells])
     return HEADER, rows
@@ -160,13 +160,6 @@ def build_notes(points: Sequence[Point]) -> list[str]:
     if not any(point.arm == CONTROL for point in points):
         notes.append(f"Without the arm {CONTROL} a gain may come from training on any pairs: run it, too.")
     return notes
-
-
-def _format(values: Sequence[float], form: str) -> str:
-    if not values:
-        return ""
-    spread = f" ({stdev(values):.2f})" if len(values) > 1 else ""
-    return form.format(mean(values)) + spread
 
 
 def plot(path: Path, points: Sequence[Point]) -> None:
