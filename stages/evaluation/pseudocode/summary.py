@@ -101,10 +101,9 @@ def write_notes(results: Mapping[str, Any]) -> list[str]:
         if left:
             counts = ", ".join(f"{name} {count}" for name, count in left.items())
             notes.append(f"Left out, because no program gives their answer: {counts}.")
-        sandboxed = {name: task["arms"]["executed"].get("sandboxed", 0) for name, task in results["tasks"].items()
-                     if "executed" in task["arms"]}  # fmt: skip
-        if any(sandboxed.values()):
-            counts = ", ".join(f"{name} {count}" for name, count in sandboxed.items() if count)
+        executed = {name: task["arms"].get("executed", {}) for name, task in results["tasks"].items()}
+        if sandboxed := {name: own["sandboxed"] for name, own in executed.items() if "sandboxed" in own}:
+            counts = ", ".join(f"{name} {count}" for name, count in sandboxed.items())
             notes.append(
                 f"Programs outside the interpreter's language, which Python ran in the sandbox: {counts}. There numbers "
                 "are Python's own, not exact."
