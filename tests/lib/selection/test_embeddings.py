@@ -70,6 +70,15 @@ def test_tfidf_is_fitted_to_a_keyed_share(monkeypatch):
     assert not np.allclose(tfidf.embed(rows, 2), vectors)
 
 
+def test_tfidf_reads_the_beginning_of_a_long_row(monkeypatch):
+    monkeypatch.setattr(tfidf, "MAX_CHARACTERS", 20)
+    texts = ["Ann buys seven pears and then reads a book", "Ann buys seven pears while Bob sleeps", "A stone falls"]
+    space = tfidf.NgramSpace(texts, 1)
+    first, second, third = space.embed(texts)
+    assert (first == second).all() and (first != third).any()
+    assert (tfidf.NgramSpace([text[:20] for text in texts], 1).embed(texts[:1]) == first).all()
+
+
 def test_tfidf_of_hardly_any_text():
     assert tfidf.embed([], 1).shape == (0, 128)
     assert tfidf.embed(make_rows(1), 1).tolist() == [[1.0]]
