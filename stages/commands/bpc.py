@@ -108,9 +108,7 @@ def find_unfinished(model: str, *settings: Any) -> Path:
 
 def _load(model: str, dtype: str) -> tuple[Any, Any]:
     """(the model, its tokenizer). Raises UserError for an address, and for a path that is neither a folder nor GGUF."""
-    import torch
-
-    from stages.lib.models import loading, sources
+    from stages.lib.models import sources
 
     if "://" in model:
         raise UserError(
@@ -120,13 +118,7 @@ def _load(model: str, dtype: str) -> tuple[Any, Any]:
     path = Path(model)
     if not path.exists():
         raise UserError(f"{model}: not found; name a folder with a causal language model, or a .gguf file")
-    if path.suffix == ".gguf":
-        net, tokenizer = sources.read_gguf(path)
-        net = net.to(getattr(torch, dtype))
-    else:
-        net, tokenizer = loading.load_causal_lm(path, dtype), loading.load_tokenizer(path)
-    sources.check_vocabulary(net, tokenizer, path.name)
-    return net, tokenizer
+    return sources.read(path, dtype)
 
 
 def _write_notes(rows: list[dict[str, Any]]) -> list[str]:

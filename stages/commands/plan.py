@@ -83,6 +83,8 @@ def list_downloads(document: Mapping[str, Any], stage: str) -> list[str]:
     if stage == "scores":
         published = section.get("published") or {}
         sources += [("model", published[name]) for name in section.get("verifiers", ()) if name in published]
+    if stage == "compression":
+        sources += [("model", model) for model in (section.get("models") or {}).values()]
     return [
         f"{source['repo']}{' (cached)' if is_cached(kind, source) else ''}"
         for kind, source in sources

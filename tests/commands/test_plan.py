@@ -44,9 +44,11 @@ def test_downloads_are_what_the_parameters_take_from_the_hub(monkeypatch, tmp_pa
             "verifiers": ["orm", "qwen"],
             "published": {"qwen": HUB, "unused": HUB, "mine": {"path": "data/raw"}},
         },
+        "compression": {"models": {"qwen": HUB, "mine": {"path": "data/raw"}}},
     }
     assert plan.list_downloads(document, "base") == ["owner/name"]
     assert plan.list_downloads(document, "scores") == ["owner/name"]
+    assert plan.list_downloads(document, "compression") == ["owner/name"]
     assert plan.list_downloads(document, "benchmarks") == ["owner/data"]
     assert plan.list_downloads(document, "orm") == []
     assert plan.list_downloads({"base": {"source": "bundled", **HUB}}, "base") == []

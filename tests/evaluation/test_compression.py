@@ -4,6 +4,7 @@ import json
 import math
 import re
 import shutil
+from typing import Any
 
 import pytest
 import torch
@@ -11,19 +12,22 @@ import torch
 from stages.evaluation.compression import __main__ as stage
 from stages.evaluation.compression import abilities, corpora
 from stages.generators.base.tokenizer import build_tokenizer
+from stages.lib.compression import bits
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Step
-from stages.lib.models import loading
+from stages.lib.models import loading, sources
 from stages.lib.models.encoding import Encoder
 from stages.lib.models.prompts import Prompt
 from tests.helpers import tiny_models
+from tests.lib.models.test_sources import TOKENS, write_gguf
 
-SETTINGS = tiny_models.TRAINING_PARAMS | {
+SETTINGS: dict[str, Any] = tiny_models.TRAINING_PARAMS | {
     "widths": [8],
     "num_layers": 2,
     "tune_lr": 1e-3,
     "base_tokens": 1000,
+    "models": {},
     "learn_problems": 8,
     "tune_problems": 4,
     "epochs": 2.0,
@@ -152,6 +156,63 @@ def test_the_stage(finished, root):
             path.unlink()
     stage.body(make_run(root))  # as after a kill: the snapshots and most figures are there
     assert snapshot.exists() and {path.name: path.read_bytes() for path in run.out_dir.iterdir()} == before
+
+
+@pytest.mark.slow
+def test_models_from_elsewhere_read_the_same_text_with_their_own_tokenizer(root):
+    write_gguf(root / "m.gguf", tiny_models.make_model("llama", len(TOKENS), 3))
+    here = {"path": str(root / "m.gguf"), "sha256": sources.check_sha256(root / "m.gguf", "", "m"), "licence": "MIT"}
+    base = {"path": str(root / "data/base/model"), "tokens": 1000, "fitted": False}
+    base["sha256"] = sources.check_sha256(root / "data/base/model", "", "base")
+    run = make_run(root, models={"theirs": here, "twin": base})
+    metrics = stage.body(run)
+    content = json.loads((run.out_dir / "law.json").read_text())
+    rows = {row["name"]: row for row in content["models"]}
+    assert list(rows)[-3:] == ["theirs", "twin", "generator"] and metrics["checkpoints"] == 6
+    theirs, twin = rows["theirs"], rows["twin"]
+    assert theirs["origin"] == {"file": "m.gguf", "sha256": here["sha256"], "licence": "MIT"}
+    assert theirs["flops"] is None and theirs["family"] == "elsewhere" and theirs["fitted"]
+    assert {k: twin[k] for k in ("weights", "flops", "scores", "bits")} == {
+        k: rows["base"][k] for k in ("weights", "flops", "scores", "bits")
+    }
+    model, tokenizer = sources.read(root / "m.gguf")
+    _, sets, _ = stage.select_sets(run)
+    prose = next(c for c in corpora.make_corpora(sets, root / stage.PROSE, run.params.chars) if c.name == "prose")
+    measured = bits.measure(model, tokenizer, prose, None).describe()
+    assert theirs["bits"]["prose"] == pytest.approx(measured) and measured["begin"]
+    assert theirs["bits"]["prose"]["tokens"] != rows["base"]["bits"]["prose"]["tokens"]
+    law = content["laws"]["matched"]["logprob_test"]
+    assert law["n_models"] == 6 and law["r_compute"] is None and set(law["predicted"]) == {"twin", "generator"}
+    report = (run.out_dir / "report.md").read_text()
+    assert "From elsewhere: theirs, twin." in report and "6 checkpoints of 3 trainings" in report
+    (root / "m.gguf").write_bytes(b"GGUF")
+    with pytest.raises(UserError, match=r"compression\.models\.theirs\.sha256: m\.gguf has "):
+        stage.body(run)
+
+
+HASH = "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("peer", "said"),
+    [
+        ({}, "must have one of path, package, repo, not none"),
+        ({"path": "a", "repo": "b/c"}, "not path and repo"),
+        ({"path": "a"}, "path needs sha256"),
+        ({"package": "a==1"}, "package needs file"),
+        ({"repo": "a/b"}, "repo needs revision"),
+        ({"repo": "a/b", "revision": "main"}, "revision"),
+    ],
+)
+def test_a_model_from_elsewhere_is_named_and_pinned(peer, said):
+    with pytest.raises(ValueError, match=said):
+        stage.Params(**SETTINGS | {"models": {"theirs": peer}})
+
+
+@pytest.mark.parametrize("name", ["base", "generator", "../x", "", "a b"])
+def test_a_model_from_elsewhere_has_a_name_of_its_own(name):
+    with pytest.raises(ValueError, match="models"):
+        stage.Params(**SETTINGS | {"models": {name: {"path": "a", "sha256": HASH}}})
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ learns the same text; each is kept after every epoch. Of every checkpoint the st
 and out of distribution (abilities.py). With `solve_problems` it also counts problems solved by a greedy solution, which
 takes most of the time. The law score = a + b * bits is fitted over the checkpoints for every corpus and score. Matched text
 (problems of dev) stands beside mismatched (random graphs, prose); text that was learned beside its siblings shows how much
-contamination lowers the bits. The generator is predicted by the law and not fitted.
+contamination lowers the bits. The generator is predicted by the law and not fitted. `models` names further ones (peers.py).
 
     python -m stages.evaluation.compression
 """
@@ -17,20 +17,21 @@ contamination lowers the bits. The generator is predicted by the law and not fit
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
+from stages.evaluation.compression.peers import Peer
 from stages.lib.run.execution import StageRun, run_stage
 from stages.lib.training.training_params import TrainingParams
 
 if TYPE_CHECKING:
-    from stages.evaluation.compression.abilities import Task
     from stages.evaluation.compression.ladder import Rung
     from stages.lib.compression.documents import Corpus
     from stages.lib.core.records import Problem
-    from stages.lib.models.encoding import Encoder
+    from stages.lib.models.prompts import Prompt
 
 VERSION = 1  # part of every key
 PROSE = Path("data/raw/prose/text.txt")
@@ -41,6 +42,7 @@ class Params(TrainingParams):
     num_layers: int = Field(ge=2, multiple_of=2)  # of these: convolution, attention, convolution, ..
     tune_lr: float = Field(ge=0)  # rate of the base while it learns the same text; 0: it does not
     base_tokens: int = Field(ge=0)  # that the base was trained on before; 0: unknown, so no correlation given compute
+    models: dict[str, Peer]  # from elsewhere, by name: they join the law; peers.py says how one is named
     learn_problems: int = Field(ge=1)  # of train, to learn from, at most 3 in 4; the others are fresh text
     tune_problems: int = Field(ge=1)  # of these, that the base learns from
     problems: int = Field(ge=1)  # of test, and as many of ood, whose gold steps every checkpoint predicts
@@ -57,9 +59,13 @@ class Params(TrainingParams):
             raise ValueError(f"epochs must be a whole number, got {self.epochs}: a checkpoint is kept after each")
         if len(set(self.widths)) < len(self.widths):
             raise ValueError("widths must differ")
+        for name in self.models:
+            if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name) or name in ("base", "generator"):
+                raise ValueError(f"models {name!r}: a name has letters, digits and ._-, and is not base or generator")
         if self.block == 1:
             raise ValueError("block must be 0 or at least 2, not 1: a token is predicted from one before it")
         rungs = int(self.epochs) * (len(self.widths) + bool(self.tune_lr)) + 1
+        rungs += sum(peer.fitted for peer in self.models.values())
         if rungs < 4:
             raise ValueError(f"widths, epochs and tune_lr make {rungs} checkpoints; a law needs 4, better 12")
         if self.master != "float32":
@@ -75,30 +81,30 @@ def select_problems(problems: list[Problem], n: int, seed: int) -> list[Problem]
 
 
 def body(run: StageRun[Params]) -> dict[str, Any]:
-    from stages.evaluation.compression import abilities, corpora, ladder, summary
+    from stages.evaluation.compression import corpora, ladder, peers, summary
     from stages.lib.models.encoding import Encoder
     from stages.lib.models.prompts import Prompt
     from stages.lib.run import distributed
 
     state: Any = distributed.init_processes(run)
     base = run.input_path("base", "model")
-    encoder = Encoder(Encoder.load(base).tokenizer, Prompt(marked=True))
     learned, sets, asked = select_sets(run)
     texts = corpora.make_corpora(sets, run.root / PROSE, run.params.chars)
-    rungs = ladder.climb(run, base, encoder, learned)
-    own_prompt = Prompt.read(run.input_path("generator", "prompt.json"))
-    folder = run.input_path("generator", "model")
-    generator = Encoder.load(folder, own_prompt)
+    plain = Prompt(marked=True)
+    origins = {name: peers.resolve(name, peer) for name, peer in run.params.models.items() if run.is_main}
+    rungs = ladder.climb(run, base, Encoder.load(base, plain), learned)
     if not run.is_main:
         return {}
-    tasks = {name: abilities.make_tasks(encoder, problems) for name, problems in asked.items()}
+    for name, (path, origin) in origins.items():
+        peer = run.params.models[name]
+        rungs.append(ladder.Rung(name, "elsewhere", path, None, peer.fitted, peer.tokens, origin))
+    generator = run.input_path("generator", "model")
+    rungs.append(ladder.Rung("generator", "generator", generator, None, fitted=False))
+    own = Prompt.read(run.input_path("generator", "prompt.json"))
     rows = [
-        measure(run, rung, texts, asked, tasks, encoder, state.device)
+        measure(run, rung, texts, asked, own if rung.path == generator else plain, state.device)
         for rung in run.track_progress(rungs, len(rungs), "measuring checkpoints")
     ]
-    elsewhere = ladder.Rung("generator", "generator", folder, None, fitted=False)
-    tasks = {name: abilities.make_tasks(generator, problems) for name, problems in asked.items()}
-    rows.append(measure(run, elsewhere, texts, asked, tasks, generator, state.device))
     return summary.write(run, rows, texts, asked)
 
 
@@ -142,35 +148,41 @@ def measure(
     rung: Rung,
     corpora: list[Corpus],
     asked: dict[str, list[Problem]],
-    tasks: dict[str, list[Task]],
-    encoder: Encoder,
+    prompt: Prompt,
     device: Any,
 ) -> dict[str, Any]:
     """All figures of one checkpoint: what it is, its bits for each corpus and its scores. A killed run keeps them."""
     from stages.evaluation.compression import abilities
     from stages.lib.compression import bits
     from stages.lib.core import files
-    from stages.lib.models import loading
+    from stages.lib.models import loading, sources
+    from stages.lib.models.encoding import Encoder
 
     done = run.checkpoint_dir / "figures" / f"{rung.name}.json"
     if done.exists():
         return json.loads(done.read_text("utf-8"))
-    model = loading.load_causal_lm(rung.path).to(device)
+    model, tokenizer = sources.read(rung.path)
+    model = model.to(device)
+    encoder = Encoder.load(rung.path, prompt) if rung.path.is_dir() else Encoder(tokenizer, prompt)
     scores: dict[str, float] = {}
     for name, problems in asked.items():
-        scores[f"accuracy_{name}"], scores[f"logprob_{name}"] = abilities.measure_gold(model, tasks[name])
+        tasks = abilities.make_tasks(encoder, problems)
+        scores[f"accuracy_{name}"], scores[f"logprob_{name}"] = abilities.measure_gold(model, tasks)
         if few := problems[: run.params.solve_problems]:
             scores[f"solved_{name}"] = abilities.measure_solved(run, model, encoder, few)
+    weights, flops = loading.count_parameters(model), rung.flops
+    if rung.tokens:
+        flops = loading.estimate_flops(weights, rung.tokens, training=True)
     row = {
         "name": rung.name,
         "family": rung.family,
         "fitted": rung.fitted,
-        "weights": loading.count_parameters(model),
-        "flops": rung.flops,
+        "weights": weights,
+        "flops": flops,
+        **({"origin": rung.origin} if rung.origin else {}),
         "scores": scores,
         "bits": {
-            text.name: bits.measure(model, encoder.tokenizer, text, run.params.block or None).describe()
-            for text in corpora
+            text.name: bits.measure(model, tokenizer, text, run.params.block or None).describe() for text in corpora
         },
     }
     files.write_json(done, row)

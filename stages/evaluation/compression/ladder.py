@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stages.lib.core import seeds
@@ -24,13 +25,16 @@ UNTUNED = "base"
 
 class Rung(NamedTuple):
     """A checkpoint. flops: of all its training by the usual estimate, None where that is unknown. fitted: whether the law
-    is fitted on it; one that is not shows what the law says of a model from elsewhere."""
+    is fitted on it; one that is not shows what the law says of a model from elsewhere. Of such a model: tokens, of its
+    training, 0 where unknown; origin, where it comes from."""
 
     name: str
     family: str
     path: Path
     flops: float | None
     fitted: bool = True
+    tokens: int = 0
+    origin: Mapping[str, str] = MappingProxyType({})
 
 
 def encode_text(encoder: Encoder, problem: Problem) -> Example:

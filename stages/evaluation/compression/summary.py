@@ -177,6 +177,11 @@ def write_notes(
         "Steps written: gold steps whose every token is the likeliest one after the question and all gold text before it. "
         "Results: the numbers that they calculate. Random graphs and prose are mismatched text.",
     ]
+    if peers := [row["name"] for row in rows if "origin" in row]:
+        notes.append(
+            f"From elsewhere: {', '.join(peers)}. Each reads the same text by tokens of its own, and no example of how "
+            "solutions are written here."
+        )
     for score in ("accuracy_test", "logprob_test"):
         slopes = [f"{name} {_format_slope(laws['matched'][score]['families'][name], score)}" for name in families]
         notes.append(f"Slope within a family, {SCORES[score]} against matched bits: {'; '.join(slopes)}.")

@@ -74,9 +74,7 @@ def body(run: StageRun[Params]) -> dict[str, float]:
         model, tokenizer, history = train(run)
     else:
         path, origin = resolve_source(run.params)
-        read = sources.read_gguf if path.suffix == ".gguf" else loading.load_folder
-        model, tokenizer = read(path)
-        sources.check_vocabulary(model, tokenizer, path.name)
+        model, tokenizer = sources.read(path)
     if run.is_main:
         with files.atomic_write_dir(run.out_dir / "model") as folder:
             loading.write_files(model, tokenizer, folder)
@@ -89,29 +87,19 @@ def body(run: StageRun[Params]) -> dict[str, float]:
 def resolve_source(params: Params) -> tuple[Path, dict[str, str]]:
     """(the model folder or .gguf file to read, where it comes from). Raises UserError for one that is missing or not what
     the parameters pin."""
-    from stages.lib.core.errors import UserError
     from stages.lib.models import loading, sources
 
     if params.source == "hub":
-        return loading.download_snapshot(params.repo, params.revision), {
-            "repo": params.repo,
-            "revision": params.revision,
-        }
+        origin = {"repo": params.repo, "revision": params.revision}
+        return loading.download_snapshot(params.repo, params.revision), origin
     if params.source == "bundled":
         loading.check_folder(Path(params.path))
         return Path(params.path), {}
     if params.source == "package":
-        path = sources.find_in_package(params.package, params.file)
-        origin = {"package": params.package, "file": params.file}
+        path, origin = sources.find("base", package=params.package, file=params.file, sha256=params.sha256)
     else:
-        path, origin = Path(params.path), {"file": Path(params.path).name}
-        if not path.exists():
-            raise UserError(f"base.path: {params.path!r} does not exist; name a model folder or a .gguf file")
-    if path.is_dir():
-        loading.check_folder(path)
-    elif path.suffix != ".gguf":
-        raise UserError(f"{path}: is neither a folder nor a .gguf file")
-    return path, origin | {"sha256": sources.check_sha256(path, params.sha256), "licence": params.licence}
+        path, origin = sources.find("base", path=params.path, sha256=params.sha256)
+    return path, origin | {"licence": params.licence}
 
 
 def train(run: StageRun[Params]) -> tuple[Any, Any, str]:

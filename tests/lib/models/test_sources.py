@@ -68,7 +68,7 @@ def test_a_gguf_file_becomes_a_folder_that_computes_the_same(tmp_path):
     sources.check_vocabulary(model, tokenizer, "m.gguf")
     loading.save(model, tokenizer, tmp_path / "model")
     assert "quantization_config" not in json.loads((tmp_path / "model/config.json").read_text())
-    read, again = loading.load_folder(tmp_path / "model")
+    read, again = sources.read(tmp_path / "model")
     assert torch.equal(read(IDS).logits, model(IDS).logits)
     assert again("ab c", add_special_tokens=False)["input_ids"] == [TOKENS.index(t) for t in ("ab", "Ġ", "c")]
     assert again.eos_token == "</s>"
@@ -98,10 +98,10 @@ def test_the_hash_is_that_of_the_files_one_after_another(tmp_path):
     for name, text in (("b.safetensors", b"two"), ("a.safetensors", b"one"), ("config.json", b"{}")):
         (tmp_path / name).write_bytes(text)
     right = hashlib.sha256(b"onetwo{}").hexdigest()
-    assert sources.check_sha256(tmp_path, "") == sources.check_sha256(tmp_path, right.upper()) == right
-    assert sources.check_sha256(tmp_path / "a.safetensors", "") == hashlib.sha256(b"one").hexdigest()
+    assert sources.check_sha256(tmp_path, "", "base") == sources.check_sha256(tmp_path, right.upper(), "base") == right
+    assert sources.check_sha256(tmp_path / "a.safetensors", "", "base") == hashlib.sha256(b"one").hexdigest()
     with pytest.raises(UserError, match=f"base.sha256: a.safetensors has .*, not {right}"):
-        sources.check_sha256(tmp_path / "a.safetensors", right)
+        sources.check_sha256(tmp_path / "a.safetensors", right, "base")
 
 
 @pytest.mark.parametrize(
@@ -115,5 +115,5 @@ def test_the_hash_is_that_of_the_files_one_after_another(tmp_path):
 )
 def test_packages_that_do_not_carry_the_model_are_named(package, file, message):
     with pytest.raises(UserError, match=message.replace("(", r"\(")):
-        sources.find_in_package(package, file)
-    assert sources.find_in_package(f"pytest=={pytest.__version__}", "pytest/__init__.py").is_file()
+        sources.find_in_package(package, file, "base")
+    assert sources.find_in_package(f"pytest=={pytest.__version__}", "pytest/__init__.py", "base").is_file()
