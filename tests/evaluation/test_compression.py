@@ -4,7 +4,6 @@ import json
 import math
 import re
 import shutil
-from typing import Any
 
 import pytest
 import torch
@@ -22,7 +21,7 @@ from stages.lib.models.prompts import Prompt
 from tests.helpers import tiny_models
 from tests.lib.models.test_sources import TOKENS, write_gguf
 
-SETTINGS: dict[str, Any] = tiny_models.TRAINING_PARAMS | {
+SETTINGS = tiny_models.TRAINING_PARAMS | {
     "widths": [8],
     "num_layers": 2,
     "tune_lr": 1e-3,

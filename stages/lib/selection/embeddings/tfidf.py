@@ -64,8 +64,8 @@ class NgramSpace:
                 vectors[start : start + BLOCK] = self._svd.transform(counts)
         return inputs.normalise(vectors)
 
-    def _count(self, texts: Sequence[str]) -> csr_matrix:
-        """(texts, FEATURES) counts of n-grams."""
+    def _count(self, texts: Sequence[str]) -> Any:
+        """(texts, FEATURES) sparse counts of n-grams."""
         return self._hasher.transform([text[:MAX_CHARACTERS] for text in texts])
 
 
