@@ -157,6 +157,14 @@ def test_each_method_chooses_within_its_budget_and_has_controls_of_its_size(root
     assert 0.4 * half["pool_tokens"] < half["tokens"] <= 0.5 * half["pool_tokens"]
 
 
+@pytest.mark.parametrize("order", ["input", "seeded"])
+def test_one_pass_in_another_order_needs_no_quality(root, order):
+    changes = {"method": "one_pass", "settings": {"order": order, "tau": 1.0}, "budget": {"by": "items", "number": 3}}
+    _, kept, _ = run_stage(root, **changes)
+    _, rated, _ = run_stage(root, **changes, quality="length")
+    assert len(kept) == len(rated) == 3 and kept != rated, "where there is quality, the best of a cluster is kept"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

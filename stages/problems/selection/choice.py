@@ -45,15 +45,17 @@ def choose(run: StageRun[Params], members: Sequence[Member]) -> Chosen:
     except ValidationError as error:
         raise UserError(f"selection.settings: {explain_error(error)}; method {section.method} has no other") from None
     budget = Budget() if section.method == "all" else compute_budget(section.budget, rows)
+    needs = method.list_needs(settings)
     vectors = embed(run, method, existing + rows)
-    labelled, judge = None, quality.load(run) if "quality" in method.needs else None
+    is_judged = "quality" in needs or ("quality" in method.needs and section.quality != "none")
+    labelled, judge = None, quality.load(run) if is_judged else None
     if existing and vectors is not None:
         labelled = Labelled(existing, vectors[: len(existing)])
     elif isinstance(settings, uncertain_and_good.Params):
         assert judge, "the method needs it"
         labelled = label_dev(run, judge)
         uncertain_and_good.choose_threshold(labelled, settings)  # where there is none, it is said before rows are read
-    if "labelled" in method.needs and labelled is None:
+    if "labelled" in needs and labelled is None:
         raise UserError(
             f"selection.existing: empty, but method {section.method} compares with existing problems; name some"
         )
