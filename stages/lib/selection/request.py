@@ -75,10 +75,7 @@ def choose(
         assert vectors is not None, "adversarial needs them"
         audit = adversarial.measure(pool.rows, vectors, labelled, request.seed, request.params)
         choices = adversarial.choose(pool.rows, audit, request.budget)
-        notes.append(
-            f"existing rows are told from candidates with AUC {audit.auc:.3f}; by their length alone with "
-            f"{audit.auc_length:.3f}, by their source alone with {audit.auc_source:.3f}"
-        )
+        notes += adversarial.describe(audit)
     else:
         choices = method.select(pool.rows, vectors, request.budget, labelled, request.seed, request.params, head)
     if head.quality is not None and (zeros := int((head.quality == 0).sum())):
