@@ -75,6 +75,16 @@ def test_car_with_a_budget(folder, call, capsys):
     assert "out/kept.jsonl: 12 rows; the report is out/kept.md" in printed
 
 
+def test_a_choice_of_all_rows_is_told(folder, call, capsys):
+    """Without a budget `car` keeps the 1,000 best and more, which is all of a small file."""
+    said = "all 60 rows are kept, so nothing was chosen; ask for fewer with --keep"
+    call("rows.jsonl --method car --quality length --out out/kept.jsonl")
+    assert len(read_lines()) == 60 and said in Path("out/kept.md").read_text() and said in capsys.readouterr().out
+    for options in ("--method car --quality length --keep 59", "--method all"):
+        call(f"rows.jsonl {options} --out out/kept.jsonl")
+        assert "nothing was chosen" not in Path("out/kept.md").read_text() + capsys.readouterr().out
+
+
 def test_the_order_of_the_file_changes_no_choice(folder, call):
     call("rows.jsonl --keep 12 --quality length --out out/kept.jsonl")
     first = sorted(read_lines())

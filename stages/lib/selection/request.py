@@ -78,6 +78,8 @@ def choose(
         notes += adversarial.describe(audit)
     else:
         choices = method.select(pool.rows, vectors, request.budget, labelled, request.seed, request.params, head)
+    if len(choices) == count and request.method != "all":
+        notes.insert(0, f"all {count:,} rows are kept, so nothing was chosen; ask for fewer with --keep")
     if head.quality is not None and (zeros := int((head.quality == 0).sum())):
         notes.append(f"{zeros:,} rows have quality 0, which a verifier gives to what is longer than it reads")
     return Chosen(pool, choices, vectors, head.quality, clusters, accuracies), notes
