@@ -137,5 +137,5 @@ def compare_with_rank(rows: Sequence[Row], quality: np.ndarray, ids: Sequence[st
     jaccard = diagnostics.compute_jaccard(ids, [rows[i].id for i in best])
     return (
         f"rank alone, without clusters, keeps {shared:,} of these {len(ids):,} rows (Jaccard {jaccard:.3f}); "
-        f"--set per_cluster=0 is rank alone, --set top=0 without --keep clusters alone"
+        f"--set per_cluster=0 is rank alone, --set top=0 clusters alone"
     )
