@@ -188,9 +188,12 @@ def open_arrays(request: Request, inputs: list[Path]) -> ResumableArrays:
     """Where unfinished work is kept, by all that it depends on."""
     from stages.lib.core import files
     from stages.lib.selection.resumable import ResumableArrays
-    from stages.lib.verifiers.registry import compute_fingerprint
 
-    model = request.model and compute_fingerprint(request.model)
+    model = None
+    if request.model:
+        from stages.lib.verifiers.registry import compute_fingerprint  # imports torch, which takes seconds
+
+        model = compute_fingerprint(request.model)
     settings = [*map(files.sha256, inputs), request.embedding, request.quality, model, request.seed]
     return ResumableArrays(Path(".checkpoints/select"), settings)
 

@@ -1,6 +1,9 @@
 """`python -m stages select`: what it writes, what it refuses, and that a killed run goes on."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -196,6 +199,16 @@ def test_options_are_refused_before_the_file_is_read(options, reason, folder, ca
     with pytest.raises(UserError) as error:
         call(f"absent.jsonl --out out/kept.jsonl {options}")
     assert reason in str(error.value) and not Path("out").exists()
+
+
+@pytest.mark.slow
+def test_torch_is_not_imported_without_a_model(folder):
+    words = ["select", "rows.jsonl", "--quality", "length", "--keep", "9", "--out", "out/kept.jsonl"]
+    code = f"import sys; from stages import __main__ as m; sys.argv[1:] = {words}\ntry: m.main()\nfinally: "
+    code += "assert not {'torch', 'transformers'} & {*sys.modules}"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert len(read_lines()) == 9
 
 
 def test_a_folder_without_a_model(folder, call):
