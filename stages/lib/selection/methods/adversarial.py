@@ -30,7 +30,7 @@ from stages.lib.selection import budgets, inputs
 from stages.lib.selection.rows import NO_VALUES, VERSION, Budget, Choice, Labelled, Row, Values
 
 CHANCE = 0.55  # up to this AUC, existing rows and candidates count as indistinguishable
-SHORTCUT = 0.02  # an AUC of length or source alone that is not further below the whole one explains it
+SHORTCUT = 0.02  # where the AUC of length or source alone is below that of all by no more, it is enough
 
 
 class Params(core_params.Params):
