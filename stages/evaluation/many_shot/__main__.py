@@ -177,11 +177,13 @@ def answer_worlds(run: StageRun[Params], chat: Any, trained: dict[str, tuple[Any
             groups += episodes.plan_groups(episode, numeric.max_shots, *limits, run.seed)
         reader = make_reader(run, chat, device, Prompt(stop=["\n"]), numeric.max_new_tokens, trained.get(world.kind))
 
-        def read(group: Group, query: Any, reply: answering.Reply) -> tuple[str | None, bool]:
+        def read(
+            group: Group, query: Any, reply: answering.Reply, kind: worlds.Kind = world.kind
+        ) -> tuple[str | None, bool]:
             form = group.episode.form
             shown = [episodes.write_opening(form, shot) for shot in group.shots]
             text = episodes.remove_echo(reply.text, episodes.write_opening(form, query), shown)
-            answer = worlds.read_answer(text, reply.is_finished or not reply.text.endswith(text))
+            answer = worlds.read_answer(kind, text, reply.is_finished or not reply.text.endswith(text))
             return answer, answer == query.gold
 
         def get_oracles(group: Group, world: worlds.World) -> list[list[str]]:

@@ -148,6 +148,11 @@ def build_notes(figures: dict[str, Any], params: Params) -> list[str]:
         notes.append(
             f"Replies cut off at the limit of tokens: {shares}. They are wrong, but for a numeric answer that was whole."
         )
+    if unread := {name: own for name, own in worlds.items() if "unreadable" in own}:
+        shares = ", ".join(f"{name} {own['unreadable']} of {own['replies']}" for name, own in unread.items())
+        notes.append(
+            f"Replies without a label (linear worlds) or number (others) in their first line, which are wrong: {shares}."
+        )
     if facts := figures.get("requests"):
         notes.append(
             f"{facts['requests']:,} requests (equal prompts are sent once) with {facts['tokens']:,} tokens of prompts, of "

@@ -25,7 +25,7 @@ def compute(rows: Sequence[Row], params: Params, seed: int) -> dict[str, Any]:
         own = [row for row in rows if row.world == name]
         known = params.agent.kind == "rules" and numeric.model == "episodes"
         facts = {"held_out": known and episode_model.is_held_out(numeric.training, world)}
-        worlds[name] = facts | describe(own, numeric.order_shots, seed)
+        worlds[name] = facts | describe(own, numeric.order_shots, seed) | count_unreadable(own)
     own = [row for row in rows if row.world == WORLD]
     arms = {
         arm: describe([row for row in own if row.arm == arm], params.order_shots, seed)
@@ -64,6 +64,12 @@ def measure_costs(rows: Sequence[Row]) -> dict[str, Any]:
         for name in ("tokens", "cached")
     }
     return means | {"replies": len(rows), "unfinished": sum(not row.finished for row in rows)}
+
+
+def count_unreadable(rows: Sequence[Row]) -> dict[str, int]:
+    """unreadable: how many replies ended without an answer of their world; left out where all could be read."""
+    count = sum(row.finished and row.answer is None for row in rows)
+    return {"unreadable": count} if count else {}
 
 
 def _list_ks(rows: Sequence[Row]) -> list[int]:

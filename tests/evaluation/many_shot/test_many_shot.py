@@ -161,6 +161,23 @@ def test_replies_that_were_cut_off_are_counted_and_wrong_unless_their_answer_is_
     assert "Replies cut off at the limit of tokens: linear_2" in (tmp_path / "data/many_shot/report.md").read_text()
 
 
+def test_a_reply_of_the_other_kind_of_world_is_unreadable_and_counted(ask, tmp_path):
+    def answer(prompt):
+        points, _, (query, *_) = parse(prompt)
+        nearest = answer_nearest(prompt)
+        return f"x={query} gives " + ({"A": "1", "B": "0"}.get(nearest, "A") if len(points) == 2 else nearest)
+
+    ask(answer)
+    rows = read_rows(tmp_path)
+    assert all((row["answer"] is None) == (row["k"] == 2) for row in rows if row["k"] and row["world"] == "linear_2")
+    for row in rows:
+        if row["k"] not in (0, 2) and not row["order_seed"]:
+            assert row["correct"] == ("knn" in row["oracles"]), "and the query's own number is no answer"
+    own = read_results(tmp_path)["worlds"]["linear_2"]
+    assert own["unreadable"] == sum(row["answer"] is None for row in rows if row["world"] == "linear_2") > 0
+    assert f"linear_2 {own['unreadable']} of {own['replies']}" in (tmp_path / "data/many_shot/report.md").read_text()
+
+
 @pytest.mark.parametrize("tokens", [0, 10])
 def test_a_server_that_counts_nothing_is_no_server_that_cuts(ask, tmp_path, tokens):
     ask(answer_nearest, count=lambda prompt: (tokens, 0))
