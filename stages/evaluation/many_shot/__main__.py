@@ -116,7 +116,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     answering.check_not_cut(rows)
     if chat:
         run.count(**chat.usage.get_totals())
-        facts["requests"] = results.count_requests(rows)
+        facts["requests"] = chat.count_answers() | {"counted": answering.counts_tokens(rows)}
     figures = results.compute(rows, run.params, run.seed) | facts
     report.write(run.out_dir, rows, figures, run.params)
     return results.select_headline(figures)
@@ -143,7 +143,8 @@ def keep_rows(
     read: Read,
     get_oracles: Any = None,
 ) -> list[Row]:
-    """The rows of all groups; those of a run that was killed are read, not asked again."""
+    """The rows of all groups. Those that a folder answered in a run that was killed are read, not asked again. A chat keeps
+    its own answers, and counts what they cost only when it is asked, so it is asked for all."""
     from stages.evaluation.many_shot import answering
     from stages.lib.run import distributed
 
@@ -156,6 +157,9 @@ def keep_rows(
                     known["gold_nll"] = reader.measure_nll(group)
                 yield answering.make_rows(group, replies, read, **known)
 
+    if isinstance(reader, answering.ChatReader):
+        parts = run.track_progress(answer(None, list(groups)), len(groups), name)
+        return [row for part in parts for row in part]
     run = replace(run, world_size=1)  # the others have trained and ended
     workers: Any = distributed.LocalWorkers(lambda: None)
     distributed.make_records(run, workers, name, list(groups), answer, Row, lambda group: group.id)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stages.evaluation.many_shot import measures
 from stages.evaluation.many_shot.answering import Row
+from stages.lib.chat import describe_cost
 from stages.lib.core import files
 from stages.lib.display import charts, tables
 
@@ -154,10 +155,7 @@ def build_notes(figures: dict[str, Any], params: Params) -> list[str]:
             f"Replies without a label (linear worlds) or number (others) in their first line, which are wrong: {shares}."
         )
     if facts := figures.get("requests"):
-        notes.append(
-            f"{facts['requests']:,} requests (equal prompts are sent once) with {facts['tokens']:,} tokens of prompts, of "
-            f"which the server had {facts['reused']:,} cached; {facts['tokens'] / max(1, facts['requests']):,.0f} a query."
-        )
+        notes.append(describe_cost("Chat model", facts))
         if not facts["counted"]:
             notes.append("The server gives every prompt the same count of tokens, so a prompt that it cut is not seen.")
     return notes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.evaluation.many_shot import answering, episode_model, measures
+from stages.evaluation.many_shot import episode_model, measures
 from stages.evaluation.many_shot.answering import Row
 from stages.evaluation.many_shot.benchmark import WORLD
 
@@ -74,18 +74,6 @@ def count_unreadable(rows: Sequence[Row]) -> dict[str, int]:
 
 def _list_ks(rows: Sequence[Row]) -> list[int]:
     return sorted({row.k for row in rows})
-
-
-def count_requests(rows: Sequence[Row]) -> dict[str, Any]:
-    """What a server was asked: requests (equal prompts are sent once), their tokens and those that it had read before.
-    counted: whether its counts tell prompts apart."""
-    sent = {(row.world, row.prompt): row for row in rows}.values()
-    return {
-        "requests": len(sent),
-        "tokens": sum(row.tokens for row in sent),
-        "reused": sum(row.cached for row in sent),
-        "counted": answering.counts_tokens(rows),
-    }
 
 
 def select_headline(figures: dict[str, Any]) -> dict[str, Any]:

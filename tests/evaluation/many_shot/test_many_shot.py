@@ -130,8 +130,9 @@ def test_costs_are_counted_and_answers_kept(ask, tmp_path):
     said, sent = figures["requests"], {row["prompt"]: row for row in rows}.values()
     assert said == {
         "requests": asked,
-        "tokens": sum(row["tokens"] for row in sent),
-        "reused": sum(row["cached"] for row in sent),
+        "tokens_in": sum(row["tokens"] for row in sent),
+        "tokens_reused": sum(row["cached"] for row in sent),
+        "tokens_out": 5 * asked,
         "counted": True,
     }
     assert 0 < asked == len(sent) <= len(rows), "equal prompts are sent once"
@@ -139,7 +140,7 @@ def test_costs_are_counted_and_answers_kept(ask, tmp_path):
         tokens = [row["tokens"] for row in rows if (row["world"], row["k"], row["order_seed"]) == (name, 4, 0)]
         assert own["tokens"]["4"] == pytest.approx(np.mean(tokens)) and own["cached"]["4"] > 0
     text = (tmp_path / "data/many_shot/report.md").read_text()
-    assert f"{asked:,} requests (equal prompts are sent once)" in text and "| linear_2, cached |" in text
+    assert f"Chat model: {asked:,} requests, " in text and "| linear_2, cached |" in text
 
 
 def test_replies_that_were_cut_off_are_counted_and_wrong_unless_their_answer_is_whole(ask, tmp_path):
@@ -271,9 +272,15 @@ def test_a_chat_has_its_own_reinforced_shots(root):
     shutil.rmtree(root / ".checkpoints", ignore_errors=True)  # what other parameters kept: here all runs have one key
     with chat_server.serve(answer, count=lambda prompt: (len(prompt), 0)) as server:
         run(root, numeric={"worlds": {}}, agent=name_agent(server), examples=0)
-        count = len(server.requests)
+        count, before = len(server.requests), read_results(root)
+        own = {
+            "requests": count,
+            "tokens_out": 5 * count,
+            "tokens_in": sum(map(len, chat_server.get_prompts(server.requests))),
+        }
+        assert own.items() <= before["requests"].items(), "with what was asked for the reinforced arm"
         run(root, numeric={"worlds": {}}, agent=name_agent(server), examples=0)
-        assert len(server.requests) == count, "answers are cached"
+        assert len(server.requests) == count and read_results(root) == before, "answers are cached, and cost the same"
         prompts = chat_server.get_prompts(server.requests)
     assert any("It is" in prompt for prompt in prompts) and not any("#### 0" in prompt for prompt in prompts)
     figures = read_results(root)["arms"]
