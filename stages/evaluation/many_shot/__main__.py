@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from stages.lib.core.records import Problem
     from stages.lib.models.prompts import Prompt
 
+GENERATOR = Path("data/generator/model")  # whose solutions data/samples holds
 GROUPS_AT_A_TIME = 64  # prompts of so many groups are answered before their rows are kept
 
 
@@ -86,6 +88,11 @@ class Params(Section):
     def _check(self) -> Params:
         if len(self.arms) != len(set(self.arms)):
             raise ValueError("arms must differ")
+        if "reinforced" in self.arms and self.agent.kind == "rules" and Path(self.model) != GENERATOR:
+            raise ValueError(
+                f"arms: reinforced shows solutions of {GENERATOR}, which are not those of model: {self.model}; leave "
+                "reinforced out, or name a chat as agent, which is asked for its own"
+            )
         if self.turns and self.agent.kind == "rules":
             raise ValueError("turns: true is for an agent, but agent.kind is rules; name one, or set false")
         if WORLD in self.numeric.worlds:
@@ -257,8 +264,6 @@ def make_reader(
     run: StageRun[Params], chat: Any, device: Any, prompt: Prompt, max_new_tokens: int, trained: tuple[Any, Any] | None
 ) -> FolderReader | ChatReader:
     """Who answers: the chat if there is one, the model that was trained here, else the folder."""
-    from pathlib import Path
-
     from stages.evaluation.many_shot import answering
     from stages.lib.inference import engines, native_engine
     from stages.lib.models.encoding import Encoder

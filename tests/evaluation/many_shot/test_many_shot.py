@@ -288,6 +288,12 @@ def test_a_chat_has_its_own_reinforced_shots(root):
     assert all(own["curve"][k][0] == np.mean(right) for own in figures.values() for k in own["curve"])
 
 
+def test_the_reinforced_arm_is_for_whoever_solved_its_shots():
+    agent = {"kind": "openai", "settings": {}}
+    for change in ({"model": "./data/generator/model/"}, {"agent": agent}, {"arms": ["gold"]}):
+        stage.Params(**SETTINGS | {"model": "models/other"} | change)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -302,6 +308,7 @@ def test_a_chat_has_its_own_reinforced_shots(root):
             "a parity world has true labels",
         ),
         ({"turns": True}, "turns: true is for an agent"),
+        ({"model": "models/other"}, "reinforced shows solutions of data/generator/model, which are not those of model"),
         ({"arms": [], "numeric": NUMERIC | {"worlds": {}}}, "nothing to do"),
     ],
 )
