@@ -357,6 +357,20 @@ def test_a_model_may_write_what_the_interpreter_does_not_know_and_the_sandbox_ru
     assert "out of fuel" in inside.error and not inside.is_outside, "what the interpreter stopped does not run again"
 
 
+def test_a_reasoner_is_told_that_numbers_are_exact_where_they_are(tmp_path):
+    task = tasks.read_task(write_task(tmp_path / "far.json"), 4, 3, 1)
+    exact = "def solve(input_text):\n    print('x', 7 / 3, 6 / 3)\n    return 'Yes'"
+    for code, is_exact in ((exact, True), (OUTSIDE, False)):
+        plan = arms.TaskPlan(programs.Plan("a", "b", code), "model", "")
+        with chat_server.serve("x 7/3 2\nFinal answer: Yes") as server:
+            chat = create("openai", tmp_path / "cache", model="m", base_url=server.url, key_env=None)
+            rows = arms.run_arms(task, plan, ["direct", "prose", "code", "traced_code"], chat, "k")
+            asked = chat_server.get_prompts(server.requests)
+        told = [prompt for prompt in asked if "7 / 3 prints 7/3" in prompt]
+        assert len(asked) == 16 and len(told) == (8 if is_exact else 0) and all("```python" in x for x in told)
+        assert [row.first_error for row in rows if row.trace is not None] == [None if is_exact else 0] * 4
+
+
 def test_replies_that_came_before_a_crash_are_not_asked_again(tmp_path):
     task = make_task()
     plans = arms.make_plans([task], None, "k")

@@ -105,7 +105,10 @@ def run_arms(
         if arm == "executed":
             rows += [judge_execution(task, instance, runs[instance.id]) for instance in task.instances]
         elif reasoner:
-            requests = [(prompts.ask_reasoner(arm, instance, own[instance.id]), key) for instance in task.instances]
+            requests = [
+                (prompts.ask_reasoner(arm, x, own[x.id], not (x.id in runs and runs[x.id].is_outside)), key)
+                for x in task.instances
+            ]
             texts = reasoner.ask_many(requests, progress)
             for instance, (prompt, _), text in zip(task.instances, requests, texts, strict=True):
                 rows.append(judge_reply(task, arm, instance, prompt, text, runs))
