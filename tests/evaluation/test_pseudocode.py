@@ -353,6 +353,7 @@ def test_a_model_may_write_what_the_interpreter_does_not_know_and_the_sandbox_ru
     ):
         run = executions.execute(code, "q", True)
         assert run.error and said in run.error, run
+    assert executions.execute("print(input_text, flush=True)", "q", True).printed == ["q"]
     inside = executions.execute("while True:\n    pass", "q", True)
     assert "out of fuel" in inside.error and not inside.is_outside, "what the interpreter stopped does not run again"
 

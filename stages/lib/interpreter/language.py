@@ -41,6 +41,17 @@ def parse_program(source: str) -> ast.Module:
     return tree
 
 
+def find_assigned(function: ast.FunctionDef) -> frozenset[str]:
+    """The names that are the function's own, as in Python: all that it assigns, but those of its comprehensions."""
+    found, nodes = set(), list[ast.AST](function.body)
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        nodes += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.comprehension)]
+    return frozenset(found)
+
+
 def _check(tree: ast.Module) -> None:
     stack: list[tuple[ast.AST, int, int]] = [(tree, 0, 1)]
     while stack:
