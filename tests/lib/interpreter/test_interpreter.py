@@ -1,5 +1,8 @@
 """The interpreter: what it computes is what Python computes, and what would harm is refused within its fuel."""
 
+import gc
+import time
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import pytest
@@ -216,6 +219,21 @@ def test_keys_of_equal_hash_cost_so_much_that_there_are_few(key):
     assert "out of fuel" in (execution.error or "") and 500 < len(execution.variables["d"]) < 1000
     small = run_program("d = {}\nx = 0\nwhile True:\n    x += 1\n    d[x] = 1")
     assert len(small.variables["d"]) > 5000
+
+
+def test_programs_run_in_several_threads():
+    """Where garbage is collected while one parses, another may begin, which CPython 3.11 does not bear."""
+    source = "\n".join(f"x{i} = ({i} + 1) * 2 - [1, 2, {i}][2]" for i in range(150)) + "\nprint(x9)"
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(let_others_run := lambda *_: time.sleep(0))
+    gc.set_threshold(50)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            runs = list(pool.map(run_program, [source] * 60))
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(let_others_run)
+    assert {tuple(run.printed) for run in runs} == {("11",)}
 
 
 def test_the_same_program_costs_the_same_fuel_again():
