@@ -242,7 +242,9 @@ def test_a_chat_model_judges_in_both_orders(root):
         run(root, agent=agent, problems={"test": 3})
         assert len(server.requests) == count > 0, "answers are cached"
         assert re.search(r"\[First solution\]", server.requests[0]["messages"][-1]["content"])
+    assert {(body["temperature"], body["max_tokens"]) for body in server.requests} == {(0.0, 1500)}
     report = (root / "data/arena/report.md").read_text()
+    assert "temperature 0 for 1,500 tokens" in report
     assert f"Chat model: {count} requests, {10 * count:,} tokens read, of which the server had 0 cached" in report
     figures = json.loads((root / "data/arena/judges.json").read_text())["test"]["agent"]
     assert figures["first"] == 1.0 and figures["consistency"] == 0.0 and figures["agreement"] is not None

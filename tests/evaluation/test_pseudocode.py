@@ -460,8 +460,13 @@ def test_a_stage_with_a_reasoner_and_no_study(root, capsys):
         stage.body(tiny_models.make_run(root, "pseudocode", params))
         assert len(server.requests) == 15 and (root / "data/pseudocode/report.md").read_bytes() == written
     assert results["requests"] == {
-        "reasoner": {"requests": 15, "tokens_in": 600, "tokens_reused": 450, "tokens_out": 75}
+        "reasoner": {
+            **{"temperature": 0.0, "max_tokens": 1500, "requests": 15},
+            **{"tokens_in": 600, "tokens_reused": 450, "tokens_out": 75},
+        }
     }
+    assert {(body["temperature"], body["max_tokens"]) for body in server.requests} == {(0.0, 1500)}
+    assert b"It was asked at temperature 0 for 1,500 tokens an answer at most." in written
     assert b"Reasoner: 15 requests, 600 tokens read, of which the server had 450 cached, 75 written" in written
     assert "no problem with a program for bool_logic; left out" in capsys.readouterr().err
     figures = results["tasks"]["gradeschool"]["arms"]

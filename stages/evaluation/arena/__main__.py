@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from stages.evaluation.arena.players import VERSION, Drawn, Policy
-from stages.lib.chat.agent_params import AgentParams
+from stages.lib.chat.agent_params import GREEDY, AgentParams
 from stages.lib.core import records, seeds
 from stages.lib.core.params import Params as Section
 from stages.lib.core.records import Problem, Sample, Score
@@ -235,7 +235,7 @@ def _play(
     }
     outcomes: dict[str, dict[str, tournament.Outcome]] = {}
     verdicts, identical = [], {}
-    chat = run.params.agent.create_chat(run.root)
+    chat = run.params.agent.create_chat(run.root, **GREEDY)
     for name, some in problems.items():
         entries = _collect_entries(run, name, some, own)
         pairs = tournament.draw_pairs(some, entries, run.params.battles_per_problem, run.seed)
@@ -252,7 +252,7 @@ def _play(
     records.write_verdicts(run.out_dir / "verdicts.parquet", verdicts)
     if chat:
         run.count(**chat.usage.get_totals())
-    return summary.write(run.out_dir, outcomes, margins, identical, chat.count_answers() if chat else None)
+    return summary.write(run.out_dir, outcomes, margins, identical, chat.summarize() if chat else None)
 
 
 def ask_agent(run: StageRun[Params], chat: Chat, pairs: Sequence[Pair]) -> list[records.Verdict]:

@@ -30,7 +30,7 @@ from stages.evaluation.many_shot.answering import Row
 from stages.evaluation.many_shot.benchmark import WORLD, Arm
 from stages.evaluation.many_shot.episode_model import EpisodeTraining
 from stages.evaluation.many_shot.worlds import World
-from stages.lib.chat.agent_params import AgentParams
+from stages.lib.chat.agent_params import GREEDY, AgentParams
 from stages.lib.core.params import Params as Section
 from stages.lib.run.execution import StageRun, run_stage
 
@@ -114,7 +114,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         trained = train_models(run)
     if not run.is_main:
         return {}
-    chat = run.params.agent.create_chat(run.root)
+    chat = run.params.agent.create_chat(run.root, **GREEDY)
     rows = answer_worlds(run, chat, {kind: model[:2] for kind, model in trained.items()}, state.device)
     facts: dict[str, Any] = {"training": {kind: model[2] for kind, model in trained.items()}}
     if run.params.arms:
@@ -123,7 +123,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     answering.check_not_cut(rows)
     if chat:
         run.count(**chat.usage.get_totals())
-        facts["requests"] = chat.count_answers() | {"counted": answering.counts_tokens(rows)}
+        facts["requests"] = chat.summarize() | {"counted": answering.counts_tokens(rows)}
     figures = results.compute(rows, run.params, run.seed) | facts
     report.write(run.out_dir, rows, figures, run.params)
     return results.select_headline(figures)

@@ -129,6 +129,8 @@ def test_costs_are_counted_and_answers_kept(ask, tmp_path):
     figures = read_results(tmp_path)
     said, sent = figures["requests"], {row["prompt"]: row for row in rows}.values()
     assert said == {
+        "temperature": 0.0,
+        "max_tokens": 1500,
         "requests": asked,
         "tokens_in": sum(row["tokens"] for row in sent),
         "tokens_reused": sum(row["cached"] for row in sent),
@@ -141,6 +143,15 @@ def test_costs_are_counted_and_answers_kept(ask, tmp_path):
         assert own["tokens"]["4"] == pytest.approx(np.mean(tokens)) and own["cached"]["4"] > 0
     text = (tmp_path / "data/many_shot/report.md").read_text()
     assert f"Chat model: {asked:,} requests, " in text and "| linear_2, cached |" in text
+
+
+def test_settings_say_how_a_chat_is_asked(ask, tmp_path):
+    with chat_server.serve(answer_nearest, all_turns=True) as server:
+        agent = name_agent(server)
+        agent["settings"] |= {"temperature": 0.3, "max_tokens": 9}
+        run(tmp_path, {"worlds": {"m": WORLDS["modular_4"]}}, arms=[], agent=agent)
+    assert {(body["temperature"], body["max_tokens"]) for body in server.requests} == {(0.3, 9)}
+    assert "temperature 0.3 for 9 tokens" in (tmp_path / "data/many_shot/report.md").read_text()
 
 
 def test_replies_that_were_cut_off_are_counted_and_wrong_unless_their_answer_is_whole(ask, tmp_path):
