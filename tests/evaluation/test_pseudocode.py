@@ -1,6 +1,7 @@
 """Stage pseudocode: plans whose trace is the truth, replies read as they are meant, arms with servers of known habits, and
 the study on a tiny model."""
 
+import hashlib
 import json
 import os
 import re
@@ -306,7 +307,7 @@ def test_one_plan_is_asked_for_a_task_and_none_again(tmp_path):
     for instance in task.instances:
         assert not any(instance.question in prompt for prompt in asked), "no demonstration is a problem that is asked"
     assert all(instance.question in asked[0] for instance in task.shown)
-    assert len(plan.prompt_sha) == 64 and plan.agent == "model"
+    assert plan.prompt_sha == hashlib.sha256("\0".join(asked).encode()).hexdigest() and plan.agent == "m"
     rows = arms.run_arms(task, plan, ["executed"], None, "k")
     assert all(row.correct for row in rows) and rows[0].trace == [task.instances[0].question.split()[1]]
 

@@ -66,6 +66,11 @@ class Chat:
         self._cache = open_cache(cache)
         self._costs: dict[int, tuple[int, ...]] = {}  # of each answered request, so that one asked again counts once
 
+    @property
+    def name(self) -> str:
+        """The name of a model on a server, or the digest of a local one."""
+        return self.identity.get("model") or f"local:{self.identity['sha256'][:16]}"
+
     def ask(self, prompt: Prompt, key: str) -> str:
         """The model's answer. Raises NoAnswerError, and UserError for an error that a retry would not fix."""
         raise NotImplementedError
