@@ -299,6 +299,38 @@ def test_a_chat_has_its_own_reinforced_shots(root):
     assert all(own["curve"][k][0] == np.mean(right) for own in figures.values() for k in own["curve"])
 
 
+def test_studies_compares_orders_and_its_prompts_fit():
+    from ruamel.yaml import YAML
+
+    from stages.commands import preset
+    from stages.evaluation.many_shot import benchmark, episodes
+    from stages.generators.base.tokenizer import build_tokenizer
+    from stages.lib.models.prompts import Prompt
+    from stages.lib.procedural import gradeschool
+
+    document = YAML(typ="safe").load(preset.stack_presets(["studies"]))
+    params, knobs, tokenizer = (
+        stage.Params(**document["many_shot"]),
+        document["benchmarks"]["bundled"],
+        build_tokenizer(),
+    )
+    assert params.order_shots <= params.max_shots
+
+    def count(text):
+        return len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    longest = []
+    for seed in range(5):
+        problems = [gradeschool.generate_problems(split, params.pool, seed, **knobs) for split in ("verifier", "test")]
+        episode = benchmark.make_episode(*problems, ["gold"], {}, Prompt(marked=True), 0)
+        assert max(count(query.solution) for query in episode.queries) < params.max_new_tokens
+        query = max(episode.queries, key=lambda item: count(item.question))
+        groups = episodes.plan_groups(episode, params.max_shots, params.sets, 0, params.order_shots, seed)
+        longest.append(max(count("".join(episodes.write_prompt(group, query))) for group in groups))
+    assert 1400 < max(longest) < 2048 - params.max_new_tokens
+    assert 2 * min(longest) > 2048, "twice as many do not fit"
+
+
 def test_the_reinforced_arm_is_for_whoever_solved_its_shots():
     agent = {"kind": "openai", "settings": {}}
     for change in ({"model": "./data/generator/model/"}, {"agent": agent}, {"arms": ["gold"]}):
