@@ -129,7 +129,6 @@ def make_request(
     if embedding not in (*EMBEDDINGS, NO_EMBEDDING):
         raise UserError(f"--embedding {embedding}: must be one of {', '.join((*EMBEDDINGS, NO_EMBEDDING))}")
     params = parse_settings(method, METHODS[method].params, settings)
-    needs = METHODS[method].needs - ({"quality"} if getattr(params, "order", "quality") != "quality" else set())
     given = {"quality": quality, "labelled": labelled, "uncertainty": model, "embeddings": embedding != NO_EMBEDDING}
     options = {
         "quality": f"--quality {quality_sources.SOURCES}",
@@ -137,7 +136,7 @@ def make_request(
         "uncertainty": "--model DIR",
         "embeddings": "--embedding",
     }
-    if missing := [options[need] for need in sorted(needs) if not given[need]]:
+    if missing := [options[need] for need in sorted(METHODS[method].list_needs(params)) if not given[need]]:
         raise UserError(f"--method {method}: needs {' and '.join(missing)}")
     if embedding == "hidden" and not model:
         raise UserError("--embedding hidden: needs --model DIR, the folder of a language model")
@@ -189,9 +188,12 @@ def open_arrays(request: Request, inputs: list[Path]) -> ResumableArrays:
     """Where unfinished work is kept, by all that it depends on."""
     from stages.lib.core import files
     from stages.lib.selection.resumable import ResumableArrays
-    from stages.lib.verifiers.registry import compute_fingerprint
 
-    model = request.model and compute_fingerprint(request.model)
+    model = None
+    if request.model:
+        from stages.lib.verifiers.registry import compute_fingerprint  # imports torch, which takes seconds
+
+        model = compute_fingerprint(request.model)
     settings = [*map(files.sha256, inputs), request.embedding, request.quality, model, request.seed]
     return ResumableArrays(Path(".checkpoints/select"), settings)
 

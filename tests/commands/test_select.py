@@ -1,6 +1,9 @@
 """`python -m stages select`: what it writes, what it refuses, and that a killed run goes on."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +76,16 @@ def test_car_with_a_budget(folder, call, capsys):
     assert not list(Path(".checkpoints").rglob("*.npy"))
     printed = capsys.readouterr().out
     assert "out/kept.jsonl: 12 rows; the report is out/kept.md" in printed
+
+
+def test_a_choice_of_all_rows_is_told(folder, call, capsys):
+    """Without a budget `car` keeps the 1,000 best and more, which is all of a small file."""
+    said = "all 60 rows are kept, so nothing was chosen; ask for fewer with --keep"
+    call("rows.jsonl --method car --quality length --out out/kept.jsonl")
+    assert len(read_lines()) == 60 and said in Path("out/kept.md").read_text() and said in capsys.readouterr().out
+    for options in ("--method car --quality length --keep 59", "--method all"):
+        call(f"rows.jsonl {options} --out out/kept.jsonl")
+        assert "nothing was chosen" not in Path("out/kept.md").read_text() + capsys.readouterr().out
 
 
 def test_the_order_of_the_file_changes_no_choice(folder, call):
@@ -186,6 +199,16 @@ def test_options_are_refused_before_the_file_is_read(options, reason, folder, ca
     with pytest.raises(UserError) as error:
         call(f"absent.jsonl --out out/kept.jsonl {options}")
     assert reason in str(error.value) and not Path("out").exists()
+
+
+@pytest.mark.slow
+def test_torch_is_not_imported_without_a_model(folder):
+    words = ["select", "rows.jsonl", "--quality", "length", "--keep", "9", "--out", "out/kept.jsonl"]
+    code = f"import sys; from stages import __main__ as m; sys.argv[1:] = {words}\ntry: m.main()\nfinally: "
+    code += "assert not {'torch', 'transformers'} & {*sys.modules}"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert len(read_lines()) == 9
 
 
 def test_a_folder_without_a_model(folder, call):

@@ -8,6 +8,7 @@ import pytest
 from stages.commands.variants import data, studies
 from stages.lib.core.errors import UserError
 from stages.lib.display import tables
+from stages.lib.selection.methods import METHODS
 from stages.lib.workspace import experiments
 from stages.problems.augmentation.__main__ import TRAINED_OPERATORS
 from tests.helpers.experiment_project import ROOT, call, create_project
@@ -147,7 +148,7 @@ def test_the_studies_of_this_repository_compare_equal_budgets():
             arm, other = (dict(known["selection"].cells[name]) for name in (cell, control))
             assert arm["selection.budget.by"] == kind
             assert arm.pop("selection.method") != "random" and other.pop("selection.method") == "random"
-            arm.pop("+selection.settings.precision", None)
+            arm = {key: value for key, value in arm.items() if not key.startswith("+selection.settings.")}
             assert arm == other
     study = known["augmentation"]
     for cell, changes in study.cells.items():
@@ -156,6 +157,21 @@ def test_the_studies_of_this_repository_compare_equal_budgets():
         trained |= {"numbers"} if "operators" in methods else set()
         assert set(study.trained.get(cell, ())) == trained, cell
     assert all({*pairs} <= {*study.cells} - {"none"} for pairs in study.compare.values())
+
+
+def test_every_method_of_selection_has_arms_of_equal_items_and_of_equal_tokens():
+    """And each arm has settings that its method knows."""
+    study = studies.load_studies(ROOT / studies.STUDIES_FILE)["selection"]
+    sizes = {name: set() for name in METHODS}
+    for kind, pairs in study.compare.items():
+        for cell in pairs:
+            changes, prefix = study.cells[cell], "+selection.settings."
+            settings = {key.removeprefix(prefix): value for key, value in changes.items() if key.startswith(prefix)}
+            method = changes["selection.method"]
+            METHODS[method].params.model_validate(settings)
+            sizes[method].add((kind, changes["selection.budget.share"]))
+    assert sizes.pop("all") == sizes.pop("random") == set()
+    assert all(size == {("items", 0.1), ("items", 0.3), ("tokens", 0.3)} for size in sizes.values()), sizes
 
 
 def test_settings_and_reasons():

@@ -157,6 +157,29 @@ def test_each_method_chooses_within_its_budget_and_has_controls_of_its_size(root
     assert 0.4 * half["pool_tokens"] < half["tokens"] <= 0.5 * half["pool_tokens"]
 
 
+@pytest.mark.slow
+def test_the_audit_of_adversarial_is_in_the_report(root):
+    """Existing and other problems come from different files, so the source tells all, and the report says so."""
+    changes = {"method": "adversarial", "existing": ["benchmarks"], "settings": {"folds": 2}}
+    run_stage(root, **changes, budget={"by": "items", "number": 2})
+    audit = json.loads((root / "data/selection/report.json").read_text())["audit"]
+    assert audit["auc_source"] == 1.0 and 0.55 < audit["auc"] <= 1 and 0 <= audit["auc_length"] <= 1
+    assert 0 <= audit["covered"] <= 1
+    text = (root / "data/selection/report.md").read_text()
+    assert "told from candidates with AUC" in text and "by their source alone with 1.000" in text
+    assert "source alone tells them apart as well" in text and "with a mean probability of" in text
+    run_stage(root, method="random", budget={"by": "items", "number": 2})
+    assert "audit" not in json.loads((root / "data/selection/report.json").read_text())
+
+
+@pytest.mark.parametrize("order", ["input", "seeded"])
+def test_one_pass_in_another_order_needs_no_quality(root, order):
+    changes = {"method": "one_pass", "settings": {"order": order, "tau": 1.0}, "budget": {"by": "items", "number": 3}}
+    _, kept, _ = run_stage(root, **changes)
+    _, rated, _ = run_stage(root, **changes, quality="length")
+    assert len(kept) == len(rated) == 3 and kept != rated, "where there is quality, the best of a cluster is kept"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

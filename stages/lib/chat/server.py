@@ -28,6 +28,8 @@ class OpenAIParams(Params):
     base_url: str = Field(pattern=r"^https?://")
     key_env: str | None = "OPENAI_API_KEY"  # null: the server asks for no key
     temperature: float = Field(0.7, ge=0)
+    top_p: float | None = Field(None, gt=0, le=1)  # null, here and below: as the server does
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
     max_tokens: int = Field(1000, ge=1)
     timeout: float = Field(60.0, gt=0)  # seconds for one request
     tries: int = Field(6, ge=1)
@@ -77,7 +79,9 @@ def create_server_chat(settings: OpenAIParams, cache: Path) -> ServerChat:
         project="",
     )
     usage = Usage(settings.price_in, settings.price_out)
-    sampling = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
+    sampling: dict[str, Any] = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
+    optional = {"top_p": settings.top_p, "presence_penalty": settings.presence_penalty}
+    sampling |= {name: value for name, value in optional.items() if value is not None}
 
     def send(prompt: Prompt, seed: int) -> Reply:
         messages: Any = write_turns(prompt, settings.system)

@@ -25,7 +25,7 @@ EXCHANGE_MARGIN = 1  # words by which two numbers must be nearer to each other's
 def check_question(original: str, text: str) -> list[str]:
     """Faults of a question that should mean the same as the original."""
     ours, theirs, faults = extract_features(original), extract_features(text), []
-    if ours.numbers.keys() - {"1"} != theirs.numbers.keys() - {"1"}:  # `1 week` may become `a week`
+    if _has_changed_number(ours.numbers, theirs.numbers):
         faults.append(f"the numbers changed ({_describe_change(ours.numbers, theirs.numbers)})")
     if ours.formulas.keys() != theirs.formulas.keys():
         faults.append(f"a formula changed ({_describe_change(ours.formulas, theirs.formulas)})")
@@ -50,6 +50,15 @@ def check_question(original: str, text: str) -> list[str]:
     if lost := _find_lost_sentence(original, theirs):
         faults.append(f"a condition is gone ({lost[:60]!r})")
     return faults
+
+
+def _has_changed_number(ours: Counter[str], theirs: Counter[str]) -> bool:
+    """Whether a number is gone or new, or stands less often while another stands more often, as if written for it.
+
+    Counts alone may change: of 1,319 rephrasings of GSM8K that others published, 34 without another fault say a number once
+    that the question says twice, or twice for once; read one by one, nine in ten of them mean the same."""
+    ours, theirs = (Counter({number: n for number, n in c.items() if number != "1"}) for c in (ours, theirs))
+    return ours.keys() != theirs.keys() or bool(ours - theirs and theirs - ours)  # `1 week` may become `a week`
 
 
 def _find_exchanged(ours: TextFeatures, theirs: TextFeatures) -> tuple[str, str] | None:

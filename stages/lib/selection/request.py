@@ -75,12 +75,11 @@ def choose(
         assert vectors is not None, "adversarial needs them"
         audit = adversarial.measure(pool.rows, vectors, labelled, request.seed, request.params)
         choices = adversarial.choose(pool.rows, audit, request.budget)
-        notes.append(
-            f"existing rows are told from candidates with AUC {audit.auc:.3f}; by their length alone with "
-            f"{audit.auc_length:.3f}, by their source alone with {audit.auc_source:.3f}"
-        )
+        notes += adversarial.describe(audit)
     else:
         choices = method.select(pool.rows, vectors, request.budget, labelled, request.seed, request.params, head)
+    if len(choices) == count and request.method != "all":
+        notes.insert(0, f"all {count:,} rows are kept, so nothing was chosen; ask for fewer with --keep")
     if head.quality is not None and (zeros := int((head.quality == 0).sum())):
         notes.append(f"{zeros:,} rows have quality 0, which a verifier gives to what is longer than it reads")
     return Chosen(pool, choices, vectors, head.quality, clusters, accuracies), notes
@@ -138,5 +137,5 @@ def compare_with_rank(rows: Sequence[Row], quality: np.ndarray, ids: Sequence[st
     jaccard = diagnostics.compute_jaccard(ids, [rows[i].id for i in best])
     return (
         f"rank alone, without clusters, keeps {shared:,} of these {len(ids):,} rows (Jaccard {jaccard:.3f}); "
-        f"--set per_cluster=0 is rank alone, --set top=0 without --keep clusters alone"
+        f"--set per_cluster=0 is rank alone, --set top=0 clusters alone"
     )

@@ -37,13 +37,15 @@ class Consensus(NamedTuple):
     share: float
 
 
-def solve(solver: Chat, questions: Sequence[str], samples: int, threshold: float) -> list[Consensus | str]:
+def solve(solver: Chat, questions: Sequence[str], samples: int, threshold: float, seed: int) -> list[Consensus | str]:
     """For each question the consensus of `samples` solutions, or the reason why there is none.
 
     threshold: the least share that must agree. A solution that was cut off, refuses, or calculates wrongly agrees
     with none.
     """
-    requests = [(PROMPT.format(question=question), f"solution {i}") for question in questions for i in range(samples)]
+    requests = [
+        (PROMPT.format(question=question), f"solution {seed} {i}") for question in questions for i in range(samples)
+    ]
     solutions = [None if isinstance(reply, NoAnswerError) else reply for reply in solver.ask_many(requests)]
     return [
         find_consensus(question, solutions[i * samples : (i + 1) * samples], threshold)
@@ -75,9 +77,9 @@ def find_consensus(question: str, solutions: Sequence[str | None], threshold: fl
     return Consensus(answer, answer_type, make_steps(sound[0][0], answer), len(sound) / len(solutions))
 
 
-def count_solved(solver: Chat, problems: Sequence[Problem], samples: int, threshold: float) -> list[bool]:
+def count_solved(solver: Chat, problems: Sequence[Problem], samples: int, threshold: float, seed: int) -> list[bool]:
     """For each problem whose answer is known, whether the solver's consensus is that answer."""
-    found = solve(solver, [problem.format_prompt() for problem in problems], samples, threshold)
+    found = solve(solver, [problem.format_prompt() for problem in problems], samples, threshold, seed)
     return [
         isinstance(consensus, Consensus) and answers.equal(problem.answer, consensus.answer, problem.answer_type)
         for problem, consensus in zip(problems, found, strict=True)

@@ -26,7 +26,7 @@ class Params(params.Params):
     operators: list[str]  # of lib/operators, for the method operators; composed by `+`
     writer: AgentParams  # who writes questions: rules (no model), openai, hf
     judge: AgentParams  # who judges them
-    solver: AgentParams  # who answers what no program can solve
+    solver: AgentParams  # who answers what no program can solve, and what a writer rephrased
     max_tries: int = Field(ge=1)  # of a writer at one problem
     solver_samples: int = Field(ge=1)  # answers that are sampled where no program knows the answer
     answers: AnswersParams  # other solutions of the same problems

@@ -29,13 +29,11 @@ class Vote(NamedTuple):
     prompt_sha: str
 
 
-def require_majority(problem: Problem, solver: Chat | None, samples: int) -> Vote:
+def require_majority(problem: Problem, solver: Chat, samples: int, seed: int) -> Vote:
     """Ask for `samples` solutions. Raises NotApplicable unless more than half of them give the problem's answer, compared
     as numbers or formulas and not as strings."""
-    if solver is None:
-        raise NotApplicable("no program knows the answer; set augmentation.solver to a model")
     question = problem.format_prompt()
-    (vote,) = consensus.solve(solver, [question], samples, (samples // 2 + 1) / samples)
+    (vote,) = consensus.solve(solver, [question], samples, (samples // 2 + 1) / samples, seed)
     if isinstance(vote, str):
         raise NotApplicable(vote)
     if not answers.equal(problem.answer, vote.answer, problem.answer_type):

@@ -72,7 +72,8 @@ def _ask_solver(method: str, write_question: Writer, parent: Problem, section: A
     problem = derive_problem(
         parent, method, question=question, answer=masked.value, answer_type="number", contract="changing"
     )
-    vote = solving.require_majority(problem, context.solver, section.solver_samples)
+    assert context.solver, "can_mask takes no such parent without a solver"
+    vote = solving.require_majority(problem, context.solver, section.solver_samples, context.seed)
     return Candidate(
         problem.model_copy(update={"steps": vote.steps}),
         name_agent(context.solver),

@@ -14,7 +14,7 @@ from stages.lib.core.params import to_plain
 from stages.lib.core.records import explain_error
 from stages.lib.run.execution import StageRun
 from stages.lib.selection import diagnostics, embeddings
-from stages.lib.selection.methods import METHODS, Method, random_rows, uncertain_and_good
+from stages.lib.selection.methods import METHODS, Method, adversarial, random_rows, uncertain_and_good
 from stages.lib.selection.pair_accuracy import PairAccuracy
 from stages.lib.selection.rows import Budget, Choice, Labelled, Row, Values
 from stages.problems.selection import faults, quality
@@ -25,11 +25,12 @@ from stages.problems.selection.section import BudgetParams, Params, PlantedParam
 class Chosen(NamedTuple):
     """choices: what is kept, in the order of the choice. stability: the mean Jaccard index of the choices of this and
     `stability_seeds` further seeds, None without any; pool, embeddings and qualities stay, so a method that draws nothing
-    has 1. accuracies: of the model of quality, as `Quality` has them."""
+    has 1. accuracies: of the model of quality, as `Quality` has them. audit: of method adversarial."""
 
     choices: list[Choice]
     stability: float | None = None
     accuracies: Mapping[str, PairAccuracy] = {}
+    audit: adversarial.Audit | None = None
 
 
 def choose(run: StageRun[Params], members: Sequence[Member]) -> Chosen:
@@ -45,34 +46,41 @@ def choose(run: StageRun[Params], members: Sequence[Member]) -> Chosen:
     except ValidationError as error:
         raise UserError(f"selection.settings: {explain_error(error)}; method {section.method} has no other") from None
     budget = Budget() if section.method == "all" else compute_budget(section.budget, rows)
+    needs = method.list_needs(settings)
     vectors = embed(run, method, existing + rows)
-    labelled, judge = None, quality.load(run) if "quality" in method.needs else None
+    is_judged = "quality" in needs or ("quality" in method.needs and section.quality != "none")
+    labelled, judge = None, quality.load(run) if is_judged else None
     if existing and vectors is not None:
         labelled = Labelled(existing, vectors[: len(existing)])
     elif isinstance(settings, uncertain_and_good.Params):
         assert judge, "the method needs it"
         labelled = label_dev(run, judge)
         uncertain_and_good.choose_threshold(labelled, settings)  # where there is none, it is said before rows are read
-    if "labelled" in method.needs and labelled is None:
+    if "labelled" in needs and labelled is None:
         raise UserError(
             f"selection.existing: empty, but method {section.method} compares with existing problems; name some"
         )
     values = Values(judge and judge.score(rows), compute_uncertainty(run, method, settings, rows))
     own = None if vectors is None else vectors[len(existing) :]
 
-    def select(seed: int) -> list[Choice]:
-        choices = method.select(rows, own, budget, labelled, seed, settings, values)
+    def select(seed: int) -> tuple[list[Choice], adversarial.Audit | None]:
+        audit = None
+        if isinstance(settings, adversarial.Params) and own is not None:
+            audit = adversarial.measure(rows, own, labelled, seed, settings)
+            choices = adversarial.choose(rows, audit, budget)
+        else:
+            choices = method.select(rows, own, budget, labelled, seed, settings, values)
         if section.control == "none":
-            return choices
+            return choices, audit
         chosen = {choice.id for choice in choices}
         tokens = sum(row.tokens for row in rows if row.id in chosen)
         size = Budget(items=len(chosen)) if section.control == "items" else Budget(tokens=tokens)
-        return random_rows.select(rows, None, size, None, seed)
+        return random_rows.select(rows, None, size, None, seed), audit
 
-    choices = select(run.seed)
-    others = [select(run.seed + 1 + i) for i in range(section.stability_seeds)]
+    choices, audit = select(run.seed)
+    others = [select(run.seed + 1 + i)[0] for i in range(section.stability_seeds)]
     sets = [{choice.id for choice in choice_list} for choice_list in (choices, *others)]
-    return Chosen(kept + choices, diagnostics.compute_stability(sets), judge.accuracies if judge else {})
+    return Chosen(kept + choices, diagnostics.compute_stability(sets), judge.accuracies if judge else {}, audit)
 
 
 def compute_budget(section: BudgetParams, rows: Sequence[Row]) -> Budget:

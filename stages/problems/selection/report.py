@@ -10,6 +10,7 @@ from typing import Any
 
 from stages.lib.core import files
 from stages.lib.display import tables
+from stages.lib.selection.methods import adversarial
 from stages.lib.selection.rows import Choice
 from stages.problems.selection.choice import Chosen
 from stages.problems.selection.faults import NOISE
@@ -23,7 +24,9 @@ def compute_figures(members: Sequence[Member], kept: Sequence[Member], result: C
 
     noise: the share of the kept problems whose solution was made bad; noise_kept: the share of those made bad that were
     kept. None where none was. jaccard: the Jaccard index over seeds. quality: by kind of fault, the accuracy on pairs of
-    problems held out."""
+    problems held out. audit, of method adversarial alone: areas under the ROC curve of telling existing problems from
+    candidates by all, by length and by source alone, the mean probability that a candidate is covered, and `said`, the same
+    in sentences."""
     faults = {name: [_count_faults(part, name) for part in (members, kept)] for name in _list_faults(members)}
     bad, bad_kept = (sum(faults[name][i] for name in faults if name in NOISE) for i in (0, 1))
     return {
@@ -36,7 +39,12 @@ def compute_figures(members: Sequence[Member], kept: Sequence[Member], result: C
         "noise_kept": bad_kept / bad if bad else None,
         "jaccard": result.stability,
         "quality": {kind: found.accuracy._asdict() for kind, found in result.accuracies.items()},
-    }
+    } | ({"audit": _describe_audit(result.audit)} if result.audit else {})
+
+
+def _describe_audit(audit: adversarial.Audit) -> dict[str, Any]:
+    figures = {"auc": audit.auc, "auc_length": audit.auc_length, "auc_source": audit.auc_source}
+    return {**figures, "covered": float(audit.covered.mean()), "said": adversarial.describe(audit)}
 
 
 def _count(members: Sequence[Member]) -> dict[str, int]:
@@ -86,6 +94,8 @@ def format_report(figures: dict[str, Any], method: str, control: str) -> str:
             f"Repeated with other seeds on the same embeddings and qualities, choices have a mean Jaccard index of "
             f"{figures['jaccard']:.2f} (1: the same rows)."
         )
+    if "audit" in figures:
+        lines.append("\n".join(f"* {sentence}" for sentence in figures["audit"]["said"]))
     if figures["quality"]:
         header = ["planted fault", "sound solution rated higher %", "95% interval"]
         rows = [

@@ -132,6 +132,21 @@ def test_the_key_is_in_no_error_log_cache_or_repr(open_chat, tmp_path):
     assert not [file for file in tmp_path.rglob("*") if file.is_file() and SECRET.encode() in file.read_bytes()]
 
 
+def test_a_nucleus_and_a_penalty_are_sent_and_told_apart_where_they_are_set(open_chat):
+    with serve("four") as server:
+        plain = open_chat(server.url, temperature=0.7)
+        plain.ask("2 + 2?", "k")
+        for more in ({"top_p": 0.5, "presence_penalty": 2.0}, {"top_p": 0.95}, {"presence_penalty": 0.0}):
+            open_chat(server.url, temperature=0.7, **more).ask("2 + 2?", "k")
+            sent = {
+                name: server.requests[-1][name] for name in ("top_p", "presence_penalty") if name in server.requests[-1]
+            }
+            assert sent == more
+        assert len(server.requests) == 4 and not {"top_p", "presence_penalty"} & server.requests[0].keys()
+    kept = {"kind": "openai", "base_url": server.url, "model": "m", "temperature": 0.7, "max_tokens": 1000}
+    assert plain.identity == kept, "answers that were paid for before there were these settings are found"
+
+
 def test_settings_are_checked(open_chat, monkeypatch, tmp_path):
     monkeypatch.delenv("TEST_KEY")
     with pytest.raises(UserError, match="TEST_KEY: not set"):
@@ -139,6 +154,8 @@ def test_settings_are_checked(open_chat, monkeypatch, tmp_path):
     for settings, message in [
         ({"base_url": "ftp://x"}, "base_url"),
         ({"temperature": -1.0}, "temperature"),
+        ({"top_p": 0.0}, "top_p"),
+        ({"presence_penalty": 3.0}, "presence_penalty"),
         ({"api_key": "x"}, "api_key"),
     ]:
         with pytest.raises(UserError, match=message):

@@ -90,6 +90,15 @@ def test_shortcuts_are_audited():
     long = make_rows(300, answer=lambda i: "x" * (200 + i % 50), source="web")
     audit = adversarial.measure(long, vectors, EXISTING, 1)
     assert audit.auc_length > 0.99 and audit.auc_source > 0.99 > 0.6 > audit.auc
+    told = adversarial.describe(audit)
+    assert [s.split()[0] for s in told] == [
+        "existing",
+        "length",
+        "source",
+        "a",
+    ] and f"{audit.covered.mean():.2f}" in told[-1]
+    found = audit._replace(auc=1.0, auc_length=0.6, auc_source=0.97)
+    assert len(adversarial.describe(found)) == 2, "neither alone is enough"
     plain = adversarial.measure(make_rows(300), vectors, EXISTING, 1)
     assert plain.auc_source == pytest.approx(0.5, abs=0.01) and plain.auc_length < 0.6
 

@@ -68,6 +68,23 @@ def test_a_budget_of_rows_is_the_paper_s_set_of_that_size():
     assert tops == sorted(quality)[::-1][: len(tops)]
 
 
+@pytest.mark.parametrize("size", [1, 7, 10, 33, 60, 200])
+def test_clusters_without_rank_take_turns_until_the_budget_is_spent(size):
+    """Blobs of 20 rows are the clusters; all of quality is in the first of them."""
+    rows, vectors = make_rows(200), make_blobs(200, 10)
+    quality = np.arange(200.0) + 1000 * (np.arange(200) % 10 == 3)
+    choices = select(rows, vectors, quality, Budget(items=size), top=0)
+    counts = np.bincount([int(i[1:]) % 10 for i in get_ids(choices)], minlength=10)
+    assert len(choices) == size and counts.max() - counts.min() <= 1
+    assert all(choice.reason.startswith("cluster ") for choice in choices)
+    kept = {int(i[1:]) for i in get_ids(choices)}
+    assert all(i + 10 in kept for i in kept if i + 10 < 200), "the best of each cluster come first"
+    tokens = select(rows, vectors, quality, Budget(tokens=10 * size + 9), top=0)
+    assert tokens == choices
+    if size % 10 == 0:
+        assert {*get_ids(select(rows, vectors, quality, top=0, per_cluster=size // 10))} == {*get_ids(choices)}
+
+
 def test_the_default_is_that_of_the_paper():
     rows, vectors = make_rows(1200), make_blobs(1200, 24)
     choices = select(rows, vectors, np.arange(1200.0))

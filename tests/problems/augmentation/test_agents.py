@@ -12,8 +12,8 @@ from stages.commands import verify_items
 from stages.lib.core import records
 from stages.lib.core.expressions import strip_annotations
 from tests.helpers import chat_server, processes
-from tests.problems.augmentation.stage_runs import FILES, METHODS, SETTINGS, read, run, write_inputs
-from tests.problems.augmentation.written import add_sentence, make_parents, solve
+from tests.problems.augmentation.stage_runs import FILES, METHODS, SETTINGS, augmentation, read, run, write_inputs
+from tests.problems.augmentation.written import add_sentence, make_context, make_parents, read_section, solve
 
 
 @pytest.fixture
@@ -172,3 +172,38 @@ def test_what_descends_from_a_removed_problem_is_removed(root):
     known = {problem.id: problem for problem in [*parents, *cleaned]}
     assert all(problem.parent in known for problem in cleaned)
     assert [verify_items.verify(problem, known) for problem in cleaned] == [("no program", [])] * 4
+
+
+def answer_anything(prompt):
+    if "Compare two problems" in prompt:
+        return "<<<different>>>"
+    if "Two mathematics problems" in prompt:
+        return "<<<Yes>>>"
+    if "Tell it again" in prompt:
+        return f"<<<{rephrase(get_question(prompt))}>>>"
+    if "Here are tasks" in prompt:
+        return "<<<A baker sells 12 rolls in the morning and 9 rolls at noon. How many rolls does the baker sell?>>>"
+    return add_sentence(prompt) if "Here is a problem" in prompt else solve(prompt)
+
+
+@pytest.mark.parametrize("method", ["rephrase", "fobar", "answers", "self_instruct", "evolve"])
+@pytest.mark.slow
+def test_another_seed_asks_models_for_other_answers(tmp_path, method):
+    asked = []
+    for seed in (1, 2):
+        with chat_server.serve(answer_anything) as server:
+            agents = {"writer": server.url, "judge": server.url, "solver": server.url}
+            section = read_section([method], answers={"sampler": "solver", "samples_per_problem": 2})
+            context = make_context(section, tmp_path / str(seed), **agents, seed=seed)
+            list(augmentation.METHODS[method].make_candidates(make_parents(3), section, context))
+            asked.append({(body["messages"][-1]["content"], body["seed"]) for body in server.requests})
+    assert all(asked) and not asked[0] & asked[1]
+
+
+def test_a_writer_without_a_solver_is_not_asked(tmp_path):
+    with chat_server.serve(answer_anything) as server:
+        section = read_section(["rephrase"])
+        context = make_context(section, tmp_path, writer=server.url)
+        with pytest.raises(AssertionError, match="without a solver"):
+            list(augmentation.METHODS["rephrase"].make_candidates(make_parents(1), section, context))
+        assert server.requests == []

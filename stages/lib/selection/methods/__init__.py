@@ -24,13 +24,17 @@ from stages.lib.selection.rows import Choice
 
 
 class Method(NamedTuple):
-    """A method. needs: what it cannot do without: arrays of the rows, and `labelled` rows. `one_pass` does without quality
-    where its order is another."""
+    """A method. needs: what it reads: arrays of the rows, and `labelled` rows."""
 
     select: Callable[..., list[Choice]]
     params: type[Params]
     summary: str
     needs: frozenset[str] = frozenset()
+
+    def list_needs(self, params: Params) -> frozenset[str]:
+        """What it cannot do without: all of `needs`, but `one_pass` does without quality where its order is another."""
+        is_optional = isinstance(params, one_pass.Params) and params.order != "quality"
+        return self.needs - {"quality"} if is_optional else self.needs
 
 
 METHODS = {

@@ -30,6 +30,7 @@ from stages.lib.selection import budgets, inputs
 from stages.lib.selection.rows import NO_VALUES, VERSION, Budget, Choice, Labelled, Row, Values
 
 CHANCE = 0.55  # up to this AUC, existing rows and candidates count as indistinguishable
+SHORTCUT = 0.02  # an AUC of length or source alone that is not further below the whole one explains it
 
 
 class Params(core_params.Params):
@@ -84,6 +85,19 @@ def choose(rows: Sequence[Row], audit: Audit, budget: Budget) -> list[Choice]:
     order = budgets.rank(rows, lambda i: -audit.probabilities[i])
     taken = budgets.take_in_order(rows, order, budget)
     return [Choice(rows[i].id, "unlike the existing rows", float(audit.probabilities[i])) for i in taken]
+
+
+def describe(audit: Audit) -> list[str]:
+    """The audit in sentences: how well the rows are told apart, whether length or source alone does as well, and how many
+    candidates are covered."""
+    shortcuts = {"length": audit.auc_length, "source": audit.auc_source}
+    enough = [name for name, auc in shortcuts.items() if auc >= audit.auc - SHORTCUT]
+    return [
+        f"existing rows are told from candidates with AUC {audit.auc:.3f}; by their length alone with "
+        f"{audit.auc_length:.3f}, by their source alone with {audit.auc_source:.3f}",
+        *(f"{name} alone tells them apart as well, so the choice may be one by {name}" for name in enough),
+        f"a candidate is covered by existing rows with a mean probability of {audit.covered.mean():.2f}",
+    ]
 
 
 def measure(

@@ -2,8 +2,9 @@
 
 Texts are embedded, normalised, reduced by PCA to 95 % of the variance and clustered by k-means with k = int(sqrt(n / 2)).
 Chosen are the `top` rows of highest quality, and of each cluster those of its `per_cluster` best that are not among them.
-Of 52,002 rows that is k = 161 and 1,000 + 13 rows, so the method is mostly rank: `top=0` with `per_cluster` at the number
-of rows wanted over k is its ablation, clusters without rank, and `per_cluster=0` is rank without clusters.
+Of 52,002 rows that is k = 161 and 1,000 + 13 rows, so the method is mostly rank. Its ablations: `per_cluster=0` is rank
+without clusters, and `top=0` clusters without rank: with a budget the best of every cluster, then the second best of every
+one, and so on; without one `per_cluster` rows of each.
 
 Where a budget is set instead of `top`, the best of every cluster come first and the highest quality fills what is left. For
 a budget of rows that is the same set, with the `top` that makes the size exact: one more in `top` adds a row or none.
@@ -41,7 +42,7 @@ class Params(core_params.Params):
     """How many rows, and how they are clustered."""
 
     top: int | None = Field(default=None, ge=0)  # rows of highest quality; null: what the budget leaves, or 1,000
-    per_cluster: int = Field(default=1, ge=0)  # the best of each cluster
+    per_cluster: int = Field(default=1, ge=0)  # the best of each cluster; of top=0 and a budget, as many as fit
     clusters: int | None = Field(default=None, ge=1)  # null: int(sqrt(rows / 2))
     variance: float = Field(default=0.95, gt=0, lt=1)  # share of the variance that PCA keeps
     rank_within_source: bool = False  # qualities of different sources are not comparable: compare ranks in each source
@@ -73,7 +74,7 @@ def select(
     """Rows of highest quality, then the best of clusters; reasons `top` and `cluster NUMBER`, the value is the quality.
 
     Raises UserError without embeddings or `values.quality`, where there are fewer rows than clusters, for a budget beside
-    `params.top`, and for one that does not hold the best of every cluster."""
+    a `params.top` above 0, and, without a `top`, for one that does not hold the best of every cluster."""
     given = inputs.sort_inputs("car", rows, embeddings, budget, values, ["embeddings", "quality"])
     if not given.rows:
         return []
@@ -107,15 +108,18 @@ def choose(
     rows: Sequence[Row], labels: np.ndarray, quality: np.ndarray, budget: Budget, params: Params
 ) -> list[Choice]:
     """The choice, given the clusters: labels and quality are (rows,), in the order of the rows. Raises as `select`."""
-    if params.top is not None and not budgets.is_unbounded(budget):
+    if params.top and not budgets.is_unbounded(budget):
         raise UserError(f"method car: top={params.top} and a budget both say how many rows to keep; set one of them")
     if 0 in budget:
         return []
     scores = _rank_within_sources(rows, quality) if params.rank_within_source else np.asarray(quality, float)
     order = budgets.rank(rows, lambda i: scores[i])
-    best = _find_best(order, labels, params.per_cluster)
+    places = _rank_within_clusters(order, labels)
+    best, top = [i for i in order if places[i] < params.per_cluster], []
     if budgets.is_unbounded(budget):
         top = order[: TOP if params.top is None else params.top]
+    elif params.top == 0:
+        best = budgets.take_in_order(rows, sorted(order, key=places.__getitem__), budget)
     else:
         top = _fill(rows, order, best, budget)
     is_top = {*top}
@@ -146,16 +150,15 @@ def _describe(budget: Budget) -> str:
     return " and ".join(f"{amount} {name}" for name, amount in budget._asdict().items() if amount is not None)
 
 
-def _find_best(order: list[int], labels: np.ndarray, per_cluster: int) -> list[int]:
-    """Of each cluster its first rows in `order`, in that order."""
+def _rank_within_clusters(order: list[int], labels: np.ndarray) -> dict[int, int]:
+    """{row: how many rows of its cluster come before it in `order`}"""
     counts: dict[int, int] = {}
-    best = []
+    places = {}
     for i in order:
         label = int(labels[i])
-        counts[label] = counts.get(label, 0) + 1
-        if counts[label] <= per_cluster:
-            best.append(i)
-    return best
+        places[i] = counts.get(label, 0)
+        counts[label] = places[i] + 1
+    return places
 
 
 def _reduce(vectors: np.ndarray, variance: float) -> tuple[np.ndarray, float]:

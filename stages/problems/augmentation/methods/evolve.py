@@ -70,7 +70,7 @@ def _evolve_batch(
     """seen: the words of all problems that were kept; a writer that has one idea gives it once."""
     writer, judge, solver, knobs = context.writer, context.judge, context.solver, section.evolve
     assert writer and judge and solver, "section.py refuses the method without its agents"
-    is_solved = consensus.count_solved(solver, roots, section.solver_samples, knobs.agreement)
+    is_solved = consensus.count_solved(solver, roots, section.solver_samples, knobs.agreement, context.seed)
     lines = [root for root, solved in zip(roots, is_solved, strict=True) if solved]
     for root, solved in zip(roots, is_solved, strict=True):
         if not solved:
@@ -78,9 +78,11 @@ def _evolve_batch(
     for number in range(1, knobs.rounds + 1):
         drafts, rejects = _write(writer, lines, section, context, number)
         yield from rejects
-        drafts, rejects = _judge(judge, drafts, number)
+        drafts, rejects = _judge(judge, drafts, context.seed, number)
         yield from rejects
-        solved = consensus.solve(solver, [draft.text for draft in drafts], section.solver_samples, knobs.agreement)
+        solved = consensus.solve(
+            solver, [draft.text for draft in drafts], section.solver_samples, knobs.agreement, context.seed
+        )
         for draft, found in zip(drafts, solved, strict=True):
             words = " ".join(similarity.split_words(draft.text))
             if not isinstance(found, Consensus) or words in seen:
@@ -133,9 +135,9 @@ def _read_draft(reply: str | NoAnswerError, parent: str, change: Change) -> tupl
     return content, elimination.explain_bad_child(parent, content, is_related) or ""
 
 
-def _judge(judge: Chat, drafts: Sequence[_Draft], number: int) -> tuple[list[_Draft], list[Reject]]:
+def _judge(judge: Chat, drafts: Sequence[_Draft], seed: int, number: int) -> tuple[list[_Draft], list[Reject]]:
     """The drafts in which the judge sees something new."""
-    requests = [(evolution_prompts.format_judgement(d.parent.question, d.text), "gain") for d in drafts]
+    requests = [(evolution_prompts.format_judgement(d.parent.question, d.text), f"gain {seed}") for d in drafts]
     kept, rejects = [], []
     for draft, reply in zip(drafts, judge.ask_many(requests), strict=True):
         content = None if isinstance(reply, NoAnswerError) else replies.extract_delimited(reply)

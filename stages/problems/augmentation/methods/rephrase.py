@@ -69,7 +69,8 @@ def fits_parent(parent: Problem, section: Any, context: Context) -> bool:
 def make_candidates(parents: Sequence[Problem], section: Any, context: Context) -> Iterator[Candidate | Reject]:
     def make(parent: Problem) -> Candidate | Reject:
         if context.writer:
-            return _ask_writer(parent, section, context, context.writer)
+            assert context.solver, "core/conflicts.py refuses a writer that rephrases without a solver"
+            return _ask_writer(parent, section, context, context.writer, context.solver)
         try:
             return _change_templates(parent, context)
         except NotApplicable as error:
@@ -109,17 +110,17 @@ def _draw_templates(state: State, rng: Any) -> State:
 # By a model.
 
 
-def _ask_writer(parent: Problem, section: Any, context: Context, writer: Chat) -> Candidate | Reject:
+def _ask_writer(parent: Problem, section: Any, context: Context, writer: Chat, solver: Chat) -> Candidate | Reject:
     prompt, reason = PROMPT.format(question=parent.question), ""
     for number in range(1, section.max_tries + 1):
         try:
-            text = replies.extract_delimited(writer.ask(prompt, f"rephrase {number}"))
+            text = replies.extract_delimited(writer.ask(prompt, f"rephrase {context.seed} {number}"))
             text = " ".join((text or "").split())
-            _require_same_problem(parent, text, context.judge)
+            _require_same_problem(parent, text, context.judge, context.seed)
             problem = derive_problem(
                 parent, METHOD, question=text, steps=parent.steps, contract="preserving", program=None
             )
-            vote = solving.require_majority(problem, context.solver, section.solver_samples)
+            vote = solving.require_majority(problem, solver, section.solver_samples, context.seed)
         except (NotApplicable, NoAnswerError) as error:
             reason = str(error)
             continue
@@ -132,7 +133,7 @@ def _ask_writer(parent: Problem, section: Any, context: Context, writer: Chat) -
     return Reject(f"{parent.id}~{METHOD}", METHOD, reason, section.max_tries)
 
 
-def _require_same_problem(parent: Problem, text: str, judge: Chat | None) -> None:
+def _require_same_problem(parent: Problem, text: str, judge: Chat | None, seed: int) -> None:
     """Raises NotApplicable for a text that is no other wording of the same question."""
     if not text:
         raise NotApplicable("the reply has nothing between <<< and >>>")
@@ -142,7 +143,7 @@ def _require_same_problem(parent: Problem, text: str, judge: Chat | None) -> Non
         raise NotApplicable(faults[0])
     if judge:
         verdict = replies.extract_delimited(
-            judge.ask(JUDGE_PROMPT.format(old=parent.question, new=text), "same problem")
+            judge.ask(JUDGE_PROMPT.format(old=parent.question, new=text), f"same problem {seed}")
         )
         if (verdict or "").strip(". ").lower() != "yes":
             raise NotApplicable("the judge finds another problem")

@@ -78,7 +78,7 @@ def make_candidates(parents: Sequence[Problem], section: Any, context: Context) 
     people = seed_tasks.read_seed_tasks(path, knobs.seeds_licence) if path else seed_tasks.from_problems(parents)
     pool = TextPool((task.text for task in people), knobs.max_similarity)
     controls = _draw_controls(parents, knobs.control_problems, context.seed)
-    is_solved = consensus.count_solved(solver, controls, section.solver_samples, knobs.agreement)
+    is_solved = consensus.count_solved(solver, controls, section.solver_samples, knobs.agreement, context.seed)
     is_trusted = sum(is_solved) >= CONTROL_SHARE * len(controls)
     machine: list[SeedTask] = []
     for number in range(1, knobs.rounds + 1):
@@ -92,7 +92,7 @@ def make_candidates(parents: Sequence[Problem], section: Any, context: Context) 
                 new.append(task)
                 pool.add(task.text or "")
         texts = [task.text or "" for task in new] if is_trusted else []
-        solved = consensus.solve(solver, texts, section.solver_samples, knobs.agreement)
+        solved = consensus.solve(solver, texts, section.solver_samples, knobs.agreement, context.seed)
         for task, found in zip(
             new, solved or ["the solver fails problems whose answers are known"] * len(new), strict=True
         ):
