@@ -31,7 +31,7 @@ def judge(
     max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an answer at most.")] = 1000,
     repeats: Annotated[int, typer.Option(min=1, max=100, help="Times that a pairwise template is asked.")] = 1,
 ) -> None:
-    """Add a grade to every row; print mean and share of answers that could not be read, which have no grade.
+    """Add a grade to every row; print mean, share of answers that could not be read, which have no grade, and the cost.
 
     A pairwise template is asked in both orders: a row gets `verdict`, and a tie where the orders disagree. With --repeats
     the first time counts, and `stability` says how often a verdict is the most frequent one of its pair.
@@ -51,10 +51,13 @@ def judge(
         graded, summary = measure_overlap(rows)
     else:
         from stages.lib.arena import templates
+        from stages.lib.chat import describe_cost
 
         chosen = templates.load(template)
         check_fields(file, numbered, chosen.fields)
-        graded, summary = grade_rows(chosen, rows, create_chat(str(model), url, key_env, max_tokens), repeats)
+        chat = create_chat(str(model), url, key_env, max_tokens)
+        graded, summary = grade_rows(chosen, rows, chat, repeats)
+        summary += "\n" + describe_cost(str(model), chat.summarize())
     files.write_text(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in graded))
     print(summary, file=sys.stderr)
 

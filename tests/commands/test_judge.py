@@ -34,7 +34,12 @@ def test_grades_and_what_cannot_be_read(tmp_path, capsys):
         (1, 0.0, "No"),
         (2, None, None),
     ]
-    assert capsys.readouterr().err == "3 rows: mean score 0.500, 1 answers could not be read\n"
+    said = "3 rows: mean score 0.500, 1 answers could not be read\nm: 3 requests, 30 tokens read, of which "
+    said += "the server had 0 cached, 15 written; stored answers count as if asked again. "
+    said += "It was asked at temperature 0 for 1,000 tokens an answer at most.\n"
+    assert capsys.readouterr().err == said
+    judge(file, out, "closed_question", "m", server.url)
+    assert capsys.readouterr().err == said, "the server is gone, and nothing was asked again"
 
 
 def test_pairs_are_asked_in_both_orders(tmp_path, capsys):

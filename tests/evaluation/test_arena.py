@@ -157,6 +157,7 @@ SETTINGS = {
         ({"drawn": {"sampled": {"model": "base", "temperature": 1.0}}}, "none of the policies"),
         ({"problems": {"aime": 3}}, "test"),
         ({"drawn": {"a": {"model": "orm", "temperature": 1.0}}}, "r_tuning"),
+        ({"drawn": {"a": {"model": "epoch_2", "temperature": 1.0}}}, "the path of a model folder, such as ./epoch_2"),
         ({"template": "battle"}, "template"),
     ],
 )
@@ -234,6 +235,21 @@ def test_models_that_preference_and_honesty_made_are_players(root):
     assert "${arena.template}" in deps
 
 
+def test_epochs_of_the_generator_and_any_other_folder_are_players(root):
+    shutil.copytree(root / "data/generator/model", root / "snapshots/epoch_1")
+    folders = {"first": "snapshots/epoch_1", "same": str(root / "snapshots/epoch_1"), "last": "generator"}
+    drawn = {name: {"model": model, "temperature": 0.0} for name, model in folders.items()}
+    run(root, drawn=drawn, policies=[], problems={"test": 3})
+    rows = [row for row in csv.DictReader((root / "data/arena/ratings.csv").open()) if row["judge"] == "truth"]
+    assert {row["player"] for row in rows} == {*folders} and len({row["solve_rate"] for row in rows}) == 1
+    for model, reason in (
+        ("snapshots/epoch_2", "arena.drawn: snapshots/epoch_2: not a folder"),
+        ("data/orm", "data/orm"),
+    ):
+        with pytest.raises(UserError, match=reason):
+            run(root, drawn={"absent": {"model": model, "temperature": 0.0}})
+
+
 def test_a_chat_model_judges_in_both_orders(root):
     with chat_server.serve("It is better.\nFirst") as server:
         agent = {"kind": "openai", "settings": {"model": "m", "base_url": server.url, "key_env": None}}
@@ -242,7 +258,9 @@ def test_a_chat_model_judges_in_both_orders(root):
         run(root, agent=agent, problems={"test": 3})
         assert len(server.requests) == count > 0, "answers are cached"
         assert re.search(r"\[First solution\]", server.requests[0]["messages"][-1]["content"])
+    assert {(body["temperature"], body["max_tokens"]) for body in server.requests} == {(0.0, 1500)}
     report = (root / "data/arena/report.md").read_text()
+    assert "temperature 0 for 1,500 tokens" in report
     assert f"Chat model: {count} requests, {10 * count:,} tokens read, of which the server had 0 cached" in report
     figures = json.loads((root / "data/arena/judges.json").read_text())["test"]["agent"]
     assert figures["first"] == 1.0 and figures["consistency"] == 0.0 and figures["agreement"] is not None

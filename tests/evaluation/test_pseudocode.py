@@ -1,6 +1,7 @@
 """Stage pseudocode: plans whose trace is the truth, replies read as they are meant, arms with servers of known habits, and
 the study on a tiny model."""
 
+import hashlib
 import json
 import os
 import re
@@ -306,7 +307,7 @@ def test_one_plan_is_asked_for_a_task_and_none_again(tmp_path):
     for instance in task.instances:
         assert not any(instance.question in prompt for prompt in asked), "no demonstration is a problem that is asked"
     assert all(instance.question in asked[0] for instance in task.shown)
-    assert len(plan.prompt_sha) == 64 and plan.agent == "model"
+    assert plan.prompt_sha == hashlib.sha256("\0".join(asked).encode()).hexdigest() and plan.agent == "m"
     rows = arms.run_arms(task, plan, ["executed"], None, "k")
     assert all(row.correct for row in rows) and rows[0].trace == [task.instances[0].question.split()[1]]
 
@@ -353,8 +354,23 @@ def test_a_model_may_write_what_the_interpreter_does_not_know_and_the_sandbox_ru
     ):
         run = executions.execute(code, "q", True)
         assert run.error and said in run.error, run
+    assert executions.execute("print(input_text, flush=True)", "q", True).printed == ["q"]
     inside = executions.execute("while True:\n    pass", "q", True)
     assert "out of fuel" in inside.error and not inside.is_outside, "what the interpreter stopped does not run again"
+
+
+def test_a_reasoner_is_told_that_numbers_are_exact_where_they_are(tmp_path):
+    task = tasks.read_task(write_task(tmp_path / "far.json"), 4, 3, 1)
+    exact = "def solve(input_text):\n    print('x', 7 / 3, 6 / 3)\n    return 'Yes'"
+    for code, is_exact in ((exact, True), (OUTSIDE, False)):
+        plan = arms.TaskPlan(programs.Plan("a", "b", code), "model", "")
+        with chat_server.serve("x 7/3 2\nFinal answer: Yes") as server:
+            chat = create("openai", tmp_path / "cache", model="m", base_url=server.url, key_env=None)
+            rows = arms.run_arms(task, plan, ["direct", "prose", "code", "traced_code"], chat, "k")
+            asked = chat_server.get_prompts(server.requests)
+        told = [prompt for prompt in asked if "7 / 3 prints 7/3" in prompt]
+        assert len(asked) == 16 and len(told) == (8 if is_exact else 0) and all("```python" in x for x in told)
+        assert [row.first_error for row in rows if row.trace is not None] == [None if is_exact else 0] * 4
 
 
 def test_replies_that_came_before_a_crash_are_not_asked_again(tmp_path):
@@ -445,8 +461,13 @@ def test_a_stage_with_a_reasoner_and_no_study(root, capsys):
         stage.body(tiny_models.make_run(root, "pseudocode", params))
         assert len(server.requests) == 15 and (root / "data/pseudocode/report.md").read_bytes() == written
     assert results["requests"] == {
-        "reasoner": {"requests": 15, "tokens_in": 600, "tokens_reused": 450, "tokens_out": 75}
+        "reasoner": {
+            **{"temperature": 0.0, "max_tokens": 1500, "requests": 15},
+            **{"tokens_in": 600, "tokens_reused": 450, "tokens_out": 75},
+        }
     }
+    assert {(body["temperature"], body["max_tokens"]) for body in server.requests} == {(0.0, 1500)}
+    assert b"It was asked at temperature 0 for 1,500 tokens an answer at most." in written
     assert b"Reasoner: 15 requests, 600 tokens read, of which the server had 450 cached, 75 written" in written
     assert "no problem with a program for bool_logic; left out" in capsys.readouterr().err
     figures = results["tasks"]["gradeschool"]["arms"]

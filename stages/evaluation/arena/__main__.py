@@ -1,8 +1,8 @@
 """Stage arena: players meet in pairs, judges say who is better, and the truth says what the judges are worth.
 
-players   models that draw one solution at a temperature (the base; the generator; what preference and honesty made of it),
-          and policies that choose from the first solutions of data/samples: the first, the majority's, the best under a
-          verifier
+players   models that draw one solution at a temperature (the base; the generator; what preference and honesty made of it;
+          any folder, such as an epoch of the generator), and policies that choose from the first solutions of
+          data/samples: the first, the majority's, the best under a verifier
 judges    verifiers, which read each solution alone (the margin of a tie is chosen on dev); a chat model that is shown both
           solutions in both orders, if `agent` names one; and three that need no model: the truth, a coin, length
 
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from stages.evaluation.arena.players import VERSION, Drawn, Policy
-from stages.lib.chat.agent_params import AgentParams
+from stages.lib.chat.agent_params import GREEDY, AgentParams
 from stages.lib.core import records, seeds
 from stages.lib.core.params import Params as Section
 from stages.lib.core.records import Problem, Sample, Score
@@ -141,6 +141,8 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     everything = [problem for name in SETS for problem in problems.get(name, ())]
     if not everything:
         raise UserError("arena.problems: the sets hold no problem to play on")
+    for player in run.params.drawn.values():
+        players.find_model(run, player.model)  # before any draws
     _draw_all(run, everything, state.device)
     state.wait_for_everyone()
     pools = _gather_drawn(run, everything)
@@ -154,7 +156,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
 
 def _draw_all(run: StageRun[Params], problems: list[Problem], device: Any) -> None:
     """Every drawn player's solutions, kept under its name."""
-    from stages.evaluation.arena.players import MODELS
+    from stages.evaluation.arena import players
     from stages.lib.models.prompts import Prompt
     from stages.lib.run import distributed
 
@@ -162,7 +164,7 @@ def _draw_all(run: StageRun[Params], problems: list[Problem], device: Any) -> No
     names = list(run.params.drawn)
     for model in dict.fromkeys(player.model for player in run.params.drawn.values()):
         load = partial(load_engine, run.params, prompt)
-        with distributed.open_workers(run, run.input_path(*MODELS[model]), load, device) as workers:
+        with distributed.open_workers(run, players.find_model(run, model), load, device) as workers:
             for index, name in enumerate(names):
                 if run.params.drawn[name].model == model:
                     draw = partial(draw_solutions, run.params, run.seed, name, index)
@@ -235,7 +237,7 @@ def _play(
     }
     outcomes: dict[str, dict[str, tournament.Outcome]] = {}
     verdicts, identical = [], {}
-    chat = run.params.agent.create_chat(run.root)
+    chat = run.params.agent.create_chat(run.root, **GREEDY)
     for name, some in problems.items():
         entries = _collect_entries(run, name, some, own)
         pairs = tournament.draw_pairs(some, entries, run.params.battles_per_problem, run.seed)
@@ -252,7 +254,7 @@ def _play(
     records.write_verdicts(run.out_dir / "verdicts.parquet", verdicts)
     if chat:
         run.count(**chat.usage.get_totals())
-    return summary.write(run.out_dir, outcomes, margins, identical, chat.count_answers() if chat else None)
+    return summary.write(run.out_dir, outcomes, margins, identical, chat.summarize() if chat else None)
 
 
 def ask_agent(run: StageRun[Params], chat: Chat, pairs: Sequence[Pair]) -> list[records.Verdict]:

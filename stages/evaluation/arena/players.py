@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from stages.lib.core import seeds
+from stages.lib.core.errors import UserError
 from stages.lib.core.params import Params
 from stages.lib.core.records import Problem, Sample, Score
+
+if TYPE_CHECKING:
+    from stages.lib.run.execution import StageRun
 
 VERSION = 1  # part of every key
 POLICIES = ("sampled", "majority", "best_orm", "best_prm", "best_genrm")
@@ -29,10 +34,30 @@ MODELS = {  # of the players that draw a solution: where each lies in data/
 class Drawn(Params):
     """A player that draws a solution of its own."""
 
-    model: Literal[
-        "base", "generator", "preference", "r_tuning", "certain"
-    ]  # the last two: what honesty taught to refuse
+    model: str  # of MODELS (the last two: what honesty taught to refuse), or a folder, which has a / and DVC does not watch
     temperature: float = Field(ge=0)  # 0: greedy
+
+    @field_validator("model")
+    @classmethod
+    def _check_model(cls, model: str) -> str:
+        if model not in MODELS and "/" not in model:
+            raise ValueError(f"must be one of {', '.join(MODELS)}, or the path of a model folder, such as ./{model}")
+        return model
+
+
+def find_model(run: StageRun[Any], model: str) -> Path:
+    """The folder of `Drawn.model`. Raises UserError where there is none."""
+    from stages.lib.models import loading
+
+    if model in MODELS:
+        return run.input_path(*MODELS[model])
+    folder = run.root / model
+    if not folder.is_dir():
+        raise UserError(
+            f"arena.drawn: {model}: not a folder; name one that `save_pretrained` wrote, or one of {', '.join(MODELS)}"
+        )
+    loading.check_folder(folder)
+    return folder
 
 
 class Entry(NamedTuple):

@@ -26,7 +26,7 @@ def write(
     outcomes: Outcomes,
     margins: Mapping[str, float],
     identical: Mapping[str, int],
-    requests: Mapping[str, int] | None = None,
+    requests: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write ratings.csv, judges.json, report.md and ratings.png; return the metrics.
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
@@ -29,7 +30,7 @@ from stages.evaluation.many_shot.answering import Row
 from stages.evaluation.many_shot.benchmark import WORLD, Arm
 from stages.evaluation.many_shot.episode_model import EpisodeTraining
 from stages.evaluation.many_shot.worlds import World
-from stages.lib.chat.agent_params import AgentParams
+from stages.lib.chat.agent_params import GREEDY, AgentParams
 from stages.lib.core.params import Params as Section
 from stages.lib.run.execution import StageRun, run_stage
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from stages.lib.core.records import Problem
     from stages.lib.models.prompts import Prompt
 
+GENERATOR = Path("data/generator/model")  # whose solutions data/samples holds
 GROUPS_AT_A_TIME = 64  # prompts of so many groups are answered before their rows are kept
 
 
@@ -86,6 +88,11 @@ class Params(Section):
     def _check(self) -> Params:
         if len(self.arms) != len(set(self.arms)):
             raise ValueError("arms must differ")
+        if "reinforced" in self.arms and self.agent.kind == "rules" and Path(self.model) != GENERATOR:
+            raise ValueError(
+                f"arms: reinforced shows solutions of {GENERATOR}, which are not those of model: {self.model}; leave "
+                "reinforced out, or name a chat as agent, which is asked for its own"
+            )
         if self.turns and self.agent.kind == "rules":
             raise ValueError("turns: true is for an agent, but agent.kind is rules; name one, or set false")
         if WORLD in self.numeric.worlds:
@@ -107,7 +114,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
         trained = train_models(run)
     if not run.is_main:
         return {}
-    chat = run.params.agent.create_chat(run.root)
+    chat = run.params.agent.create_chat(run.root, **GREEDY)
     rows = answer_worlds(run, chat, {kind: model[:2] for kind, model in trained.items()}, state.device)
     facts: dict[str, Any] = {"training": {kind: model[2] for kind, model in trained.items()}}
     if run.params.arms:
@@ -116,7 +123,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     answering.check_not_cut(rows)
     if chat:
         run.count(**chat.usage.get_totals())
-        facts["requests"] = results.count_requests(rows)
+        facts["requests"] = chat.summarize() | {"counted": answering.counts_tokens(rows)}
     figures = results.compute(rows, run.params, run.seed) | facts
     report.write(run.out_dir, rows, figures, run.params)
     return results.select_headline(figures)
@@ -143,7 +150,8 @@ def keep_rows(
     read: Read,
     get_oracles: Any = None,
 ) -> list[Row]:
-    """The rows of all groups; those of a run that was killed are read, not asked again."""
+    """The rows of all groups. Those that a folder answered in a run that was killed are read, not asked again. A chat keeps
+    its own answers, and counts what they cost only when it is asked, so it is asked for all."""
     from stages.evaluation.many_shot import answering
     from stages.lib.run import distributed
 
@@ -156,6 +164,9 @@ def keep_rows(
                     known["gold_nll"] = reader.measure_nll(group)
                 yield answering.make_rows(group, replies, read, **known)
 
+    if isinstance(reader, answering.ChatReader):
+        parts = run.track_progress(answer(None, list(groups)), len(groups), name)
+        return [row for part in parts for row in part]
     run = replace(run, world_size=1)  # the others have trained and ended
     workers: Any = distributed.LocalWorkers(lambda: None)
     distributed.make_records(run, workers, name, list(groups), answer, Row, lambda group: group.id)
@@ -177,11 +188,13 @@ def answer_worlds(run: StageRun[Params], chat: Any, trained: dict[str, tuple[Any
             groups += episodes.plan_groups(episode, numeric.max_shots, *limits, run.seed)
         reader = make_reader(run, chat, device, Prompt(stop=["\n"]), numeric.max_new_tokens, trained.get(world.kind))
 
-        def read(group: Group, query: Any, reply: answering.Reply) -> tuple[str | None, bool]:
+        def read(
+            group: Group, query: Any, reply: answering.Reply, kind: worlds.Kind = world.kind
+        ) -> tuple[str | None, bool]:
             form = group.episode.form
             shown = [episodes.write_opening(form, shot) for shot in group.shots]
             text = episodes.remove_echo(reply.text, episodes.write_opening(form, query), shown)
-            answer = worlds.read_answer(text, reply.is_finished or not reply.text.endswith(text))
+            answer = worlds.read_answer(kind, text, reply.is_finished or not reply.text.endswith(text))
             return answer, answer == query.gold
 
         def get_oracles(group: Group, world: worlds.World) -> list[list[str]]:
@@ -251,8 +264,6 @@ def make_reader(
     run: StageRun[Params], chat: Any, device: Any, prompt: Prompt, max_new_tokens: int, trained: tuple[Any, Any] | None
 ) -> FolderReader | ChatReader:
     """Who answers: the chat if there is one, the model that was trained here, else the folder."""
-    from pathlib import Path
-
     from stages.evaluation.many_shot import answering
     from stages.lib.inference import engines, native_engine
     from stages.lib.models.encoding import Encoder

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stages.evaluation.many_shot import measures
 from stages.evaluation.many_shot.answering import Row
+from stages.lib.chat import describe_cost
 from stages.lib.core import files
 from stages.lib.display import charts, tables
 
@@ -148,11 +149,13 @@ def build_notes(figures: dict[str, Any], params: Params) -> list[str]:
         notes.append(
             f"Replies cut off at the limit of tokens: {shares}. They are wrong, but for a numeric answer that was whole."
         )
-    if facts := figures.get("requests"):
+    if unread := {name: own for name, own in worlds.items() if "unreadable" in own}:
+        shares = ", ".join(f"{name} {own['unreadable']} of {own['replies']}" for name, own in unread.items())
         notes.append(
-            f"{facts['requests']:,} requests (equal prompts are sent once) with {facts['tokens']:,} tokens of prompts, of "
-            f"which the server had {facts['reused']:,} cached; {facts['tokens'] / max(1, facts['requests']):,.0f} a query."
+            f"Replies without a label (linear worlds) or number (others) in their first line, which are wrong: {shares}."
         )
+    if facts := figures.get("requests"):
+        notes.append(describe_cost("Chat model", facts))
         if not facts["counted"]:
             notes.append("The server gives every prompt the same count of tokens, so a prompt that it cut is not seen.")
     return notes

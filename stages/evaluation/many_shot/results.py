@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.evaluation.many_shot import answering, episode_model, measures
+from stages.evaluation.many_shot import episode_model, measures
 from stages.evaluation.many_shot.answering import Row
 from stages.evaluation.many_shot.benchmark import WORLD
 
@@ -25,7 +25,7 @@ def compute(rows: Sequence[Row], params: Params, seed: int) -> dict[str, Any]:
         own = [row for row in rows if row.world == name]
         known = params.agent.kind == "rules" and numeric.model == "episodes"
         facts = {"held_out": known and episode_model.is_held_out(numeric.training, world)}
-        worlds[name] = facts | describe(own, numeric.order_shots, seed)
+        worlds[name] = facts | describe(own, numeric.order_shots, seed) | count_unreadable(own)
     own = [row for row in rows if row.world == WORLD]
     arms = {
         arm: describe([row for row in own if row.arm == arm], params.order_shots, seed)
@@ -66,20 +66,14 @@ def measure_costs(rows: Sequence[Row]) -> dict[str, Any]:
     return means | {"replies": len(rows), "unfinished": sum(not row.finished for row in rows)}
 
 
+def count_unreadable(rows: Sequence[Row]) -> dict[str, int]:
+    """unreadable: how many replies ended without an answer of their world; left out where all could be read."""
+    count = sum(row.finished and row.answer is None for row in rows)
+    return {"unreadable": count} if count else {}
+
+
 def _list_ks(rows: Sequence[Row]) -> list[int]:
     return sorted({row.k for row in rows})
-
-
-def count_requests(rows: Sequence[Row]) -> dict[str, Any]:
-    """What a server was asked: requests (equal prompts are sent once), their tokens and those that it had read before.
-    counted: whether its counts tell prompts apart."""
-    sent = {(row.world, row.prompt): row for row in rows}.values()
-    return {
-        "requests": len(sent),
-        "tokens": sum(row.tokens for row in sent),
-        "reused": sum(row.cached for row in sent),
-        "counted": answering.counts_tokens(rows),
-    }
 
 
 def select_headline(figures: dict[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,8 @@ FORMS = {
     "parity": Form("Each line gives digits and then their value, 0 or 1.\n", "{question} ->", " ", "\n"),
 }
 Kind = Literal["linear", "modular", "parity"]
+LABEL, NUMBER = re.compile(r"\b[AB]\b"), re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?\b")
+ANSWERS = {"linear": LABEL, "modular": NUMBER, "parity": NUMBER}  # what a reply is searched for
 MAX_DIGITS = 12  # of a parity, whose functions the Bayes rule enumerates
 ARM = "gold"  # the only arm: a value has no rationale
 
@@ -123,11 +125,12 @@ def parse_point(question: str) -> tuple[int, ...]:
     return tuple(map(int, question.split()))
 
 
-def read_answer(text: str, is_finished: bool = True) -> str | None:
-    """The first label or number of a reply, if it is in the first line that says something. One at the very end of a reply
-    that was cut off may be the beginning of another: it is no answer."""
+def read_answer(kind: Kind, text: str, is_finished: bool = True) -> str | None:
+    """The last label of the first line that says something, in a linear world, else its last number; None without one. A
+    bare answer is that, and so is the end of a sentence that repeats the point or begins with "A line". One at the very end
+    of a reply that was cut off may be the beginning of another: it is no answer."""
     line = next((line for line in text.splitlines() if line.strip()), "")
-    match = re.search(r"\b(?:[AB]|\d+)\b", line)
-    if not match or (not is_finished and text.endswith(line) and match.end() == len(line)):
+    found = list(ANSWERS[kind].finditer(line))
+    if not found or (not is_finished and text.endswith(line) and found[-1].end() == len(line)):
         return None
-    return match.group()
+    return found[-1].group()

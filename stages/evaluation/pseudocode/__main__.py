@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from stages.evaluation.pseudocode.prompts import Arm
-from stages.lib.chat.agent_params import AgentParams
+from stages.lib.chat.agent_params import GREEDY, AgentParams
 from stages.lib.run.execution import StageRun, run_stage
 from stages.lib.training.training_params import TrainingParams
 
@@ -141,7 +141,7 @@ def ask_tasks(run: StageRun[Params]) -> tuple[list[Outcome], dict[str, Any], dic
     from stages.evaluation.pseudocode import arms, tasks
 
     params, key = run.params, f"pseudocode {tasks.VERSION} {run.seed}"
-    instructor, reasoner = (agent.create_chat(run.root) for agent in (params.instructor, params.reasoner))
+    instructor, reasoner = (agent.create_chat(run.root, **GREEDY) for agent in (params.instructor, params.reasoner))
     loaded, outcomes, figures = load_tasks(run), [], {}
     plans = arms.make_plans(loaded, instructor, key)
     for task in loaded:
@@ -160,7 +160,7 @@ def ask_tasks(run: StageRun[Params]) -> tuple[list[Outcome], dict[str, Any], dic
         for name, plan in plans.items()
         if plan
     }
-    return outcomes, written, figures, {name: chat.count_answers() for name, chat in agents.items()}
+    return outcomes, written, figures, {name: chat.summarize() for name, chat in agents.items()}
 
 
 def main() -> None:

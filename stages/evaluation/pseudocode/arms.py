@@ -15,6 +15,8 @@ from stages.lib.core.errors import UserError
 from stages.lib.core.records import Record
 from stages.lib.interpreter.run import Execution
 
+RULES = "rules"  # the agent of a plan that is written here
+
 
 class Outcome(Record):
     """What came of one problem in one arm.
@@ -39,7 +41,7 @@ class Outcome(Record):
 
 
 class TaskPlan(NamedTuple):
-    """The plan of a task, who wrote it, and the sha256 of what the instructor was asked."""
+    """The plan of a task, the name of the model that wrote it or `RULES`, and the sha256 of all that this was asked."""
 
     plan: Plan
     agent: str
@@ -60,7 +62,7 @@ def make_plans(some: Sequence[Task], instructor: Chat | None, key: str) -> dict[
                     f"pseudocode.instructor: rules have no plan for {task.name}; name a model, or one of these tasks: "
                     f"{', '.join(written)}"
                 )
-            plans[task.name] = plan and TaskPlan(plan, "rules", "")
+            plans[task.name] = plan and TaskPlan(plan, RULES, "")
             continue
         if not task.shown:
             raise UserError(
@@ -68,15 +70,16 @@ def make_plans(some: Sequence[Task], instructor: Chat | None, key: str) -> dict[
                 "out, or set pseudocode.instructor: {kind: rules}"
             )
         others = {name: plan for name, plan in written.items() if name != task.name}
-        question = prompts.ask_analysis(task.shown, others)
+        questions = [prompts.ask_analysis(task.shown, others)]
         try:
-            analysis = instructor.ask(question, key).strip()
-            code = prompts.extract_code(instructor.ask(prompts.ask_code(task.shown, analysis, others), key))
-            prose = instructor.ask(prompts.ask_prose(task.shown, analysis, others), key).strip()
+            analysis = instructor.ask(questions[0], key).strip()
+            questions += [write(task.shown, analysis, others) for write in (prompts.ask_code, prompts.ask_prose)]
+            code, prose = (instructor.ask(question, key) for question in questions[1:])
         except NoAnswerError as error:
             raise UserError(f"pseudocode.instructor: no plan for {task.name} ({error}); run again") from None
-        sha = hashlib.sha256(question.encode()).hexdigest()
-        plans[task.name] = TaskPlan(Plan(analysis, prose, code), "model", sha)
+        sha = hashlib.sha256("\0".join(questions).encode()).hexdigest()
+        plan = Plan(analysis, prose.strip(), prompts.extract_code(code))
+        plans[task.name] = TaskPlan(plan, instructor.name, sha)
     return plans
 
 
@@ -94,7 +97,7 @@ def run_arms(
 ) -> list[Outcome]:
     """The outcomes of every problem in every arm; without a reasoner only those of the arm `executed`."""
     own = {instance.id: get_plan(instance, plan) for instance in task.instances}
-    by_model = plan is not None and plan.agent == "model"
+    by_model = plan is not None and plan.agent != RULES
     runs = {
         instance.id: executions.execute(wanted.code, instance.question, by_model)
         for instance in task.instances
@@ -105,7 +108,10 @@ def run_arms(
         if arm == "executed":
             rows += [judge_execution(task, instance, runs[instance.id]) for instance in task.instances]
         elif reasoner:
-            requests = [(prompts.ask_reasoner(arm, instance, own[instance.id]), key) for instance in task.instances]
+            requests = [
+                (prompts.ask_reasoner(arm, x, own[x.id], not (x.id in runs and runs[x.id].is_outside)), key)
+                for x in task.instances
+            ]
             texts = reasoner.ask_many(requests, progress)
             for instance, (prompt, _), text in zip(task.instances, requests, texts, strict=True):
                 rows.append(judge_reply(task, arm, instance, prompt, text, runs))

@@ -16,6 +16,7 @@ LANGUAGE = (
     "Use plain Python: assignments, if, for, while, arithmetic, comparisons, lists, dictionaries, strings and print. "
     "Import nothing, and define no other function."
 )
+EXACT = "Its numbers are exact: 7 / 3 prints 7/3, and 6 / 3 prints 2. "
 
 
 def ask_analysis(shown: Sequence[Instance], others: Mapping[str, Plan]) -> str:
@@ -57,8 +58,9 @@ def _format_shown(shown: Sequence[Instance]) -> str:
     return "\n\n".join(f"Problem:\n{instance.question}\nAnswer: {instance.answer}" for instance in shown)
 
 
-def ask_reasoner(arm: Arm, instance: Instance, plan: Plan | None) -> str:
-    """The request of an arm. Raises ValueError for an arm that asks no model, or has no plan."""
+def ask_reasoner(arm: Arm, instance: Instance, plan: Plan | None, is_exact: bool = True) -> str:
+    """The request of an arm. is_exact: the interpreter runs the program, whose numbers are fractions, and not Python.
+    Raises ValueError for an arm that asks no model, or has no plan."""
     form = f'End with a line "{FINAL}" and the answer'
     form += f", which is one of: {', '.join(instance.options)}." if instance.options else "."
     problem = f"{instance.question}\n\n"
@@ -73,7 +75,7 @@ def ask_reasoner(arm: Arm, instance: Instance, plan: Plan | None) -> str:
     code = add_call(plan.code if arm == "traced_code" else remove_prints(plan.code))
     return (
         f"input_text = {instance.question!r}\n\n```python\n{code}\n```\n\nDo what this program does, with this input_text. "
-        f"Write every line that it prints, in order, and nothing else. {form}"
+        f"Write every line that it prints, in order, and nothing else. {EXACT if is_exact else ''}{form}"
     )
 
 

@@ -8,9 +8,10 @@ A template is a YAML file; those in templates/ are named by their stem, others b
     answer: reason_then_classify    # or classify, classify_then_reason
     pairwise: false                 # true: choices score as verdicts, 1 first, 2 second, 0 tie
 
-The grade is the last line of the answer that is one of the choices, without punctuation around it. Anything else has no
-grade: it is counted apart and never scored (openai/evals issue 424 found the choice A in "Answer"; issue 1712 gave
-unreadable answers the lowest score). The idea is that of openai/evals, `modelgraded/classify`.
+The grade is the last line of the answer that is one of the choices, without punctuation around it; where reasons follow the
+choice, the first such line (another choice may stand alone in them). Anything else has no grade: it is counted apart and
+never scored (openai/evals issue 424 found the choice A in "Answer"; issue 1712 gave unreadable answers the lowest score).
+The idea is that of openai/evals, `modelgraded/classify`.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ class Template(Params):
 
     def parse(self, answer: str) -> str | None:
         """The choice of an answer, None where it has none."""
-        for line in reversed((strip_thinking(answer) or "").splitlines()):
+        lines = (strip_thinking(answer) or "").splitlines()
+        for line in lines if self.answer == "classify_then_reason" else reversed(lines):
             if (choice := line.strip(PUNCTUATION)) in self.choices:
                 return choice
         return None

@@ -66,6 +66,11 @@ class Chat:
         self._cache = open_cache(cache)
         self._costs: dict[int, tuple[int, ...]] = {}  # of each answered request, so that one asked again counts once
 
+    @property
+    def name(self) -> str:
+        """The name of a model on a server, or the digest of a local one."""
+        return self.identity.get("model") or f"local:{self.identity['sha256'][:16]}"
+
     def ask(self, prompt: Prompt, key: str) -> str:
         """The model's answer. Raises NoAnswerError, and UserError for an error that a retry would not fix."""
         raise NotImplementedError
@@ -113,12 +118,14 @@ class Chat:
             reply.get(name, 0) for name in ("tokens_in", "tokens_reused", "tokens_out")
         )
 
-    def count_answers(self) -> dict[str, int]:
-        """Of all that was asked here and answered, also in an earlier run: requests, tokens_in, tokens_reused (what the
-        server had read before) and tokens_out. Unlike `usage`, it does not tell a resumed run from another."""
+    def summarize(self) -> dict[str, Any]:
+        """temperature, max_tokens (of an answer), and of all that was asked here and answered, also in an earlier run:
+        requests, tokens_in, tokens_reused (what the server had read before) and tokens_out. Unlike `usage`, it does not
+        tell a resumed run from another."""
+        sampling = {name: self.identity[name] for name in ("temperature", "max_tokens")}
         columns = list(zip(*self._costs.values(), strict=True)) or [(), (), ()]
         totals = dict(zip(("tokens_in", "tokens_reused", "tokens_out"), map(sum, columns), strict=True))
-        return {"requests": len(self._costs), **totals}
+        return {**sampling, "requests": len(self._costs), **totals}
 
     def _save_reply(self, prompt: Prompt, key: str, reply: Reply) -> str:
         self._cache.set([self.identity, prompt, key], reply._asdict())  # on disk before anybody uses it
@@ -127,11 +134,12 @@ class Chat:
         return reply.text
 
 
-def describe_cost(agent: str, counts: Mapping[str, int]) -> str:
-    """A sentence for a report. counts: of `Chat.count_answers`."""
+def describe_cost(agent: str, counts: Mapping[str, Any]) -> str:
+    """Two sentences for a report. counts: of `Chat.summarize`."""
     return (
         f"{agent}: {counts['requests']:,} requests, {counts['tokens_in']:,} tokens read, of which the server had "
-        f"{counts['tokens_reused']:,} cached, {counts['tokens_out']:,} written; stored answers count as if asked again."
+        f"{counts['tokens_reused']:,} cached, {counts['tokens_out']:,} written; stored answers count as if asked again. "
+        f"It was asked at temperature {counts['temperature']:g} for {counts['max_tokens']:,} tokens an answer at most."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import threading
 import warnings
 
 MAX_SOURCE = 20_000  # characters
@@ -15,6 +16,8 @@ _SYNTAX = """
     Add Sub Mult Div FloorDiv Mod Pow USub UAdd And Or Not Eq NotEq Lt LtE Gt GtE In NotIn Is IsNot
 """
 _ALLOWED = frozenset(_SYNTAX.split())  # kinds of node
+# CPython 3.11 counts the depth of a syntax tree for all threads together, and raises a SystemError where two build one.
+_PARSING = threading.Lock()
 
 
 class ProgramError(Exception):
@@ -30,7 +33,7 @@ def parse_program(source: str) -> ast.Module:
     if len(source) > MAX_SOURCE:
         raise ProgramError(f"the program has more than {MAX_SOURCE:,} characters")
     try:
-        with warnings.catch_warnings():
+        with _PARSING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's advice, such as on `1 is 1`, is of no use here
             tree = ast.parse(source)
     except SyntaxError as error:
@@ -39,6 +42,17 @@ def parse_program(source: str) -> ast.Module:
         raise ProgramError("the program cannot be read: it is nested too deeply, or has a null character") from None
     _check(tree)
     return tree
+
+
+def find_assigned(function: ast.FunctionDef) -> frozenset[str]:
+    """The names that are the function's own, as in Python: all that it assigns, but those of its comprehensions."""
+    found, nodes = set(), list[ast.AST](function.body)
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        nodes += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.comprehension)]
+    return frozenset(found)
 
 
 def _check(tree: ast.Module) -> None:

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from stages.lib.interpreter import values
-from stages.lib.interpreter.language import OutsideLanguageError, ProgramError, parse_program
+from stages.lib.interpreter.language import OutsideLanguageError, ProgramError, find_assigned, parse_program
 
 FUEL = 100_000  # operations of a program at most
 MAX_OUTPUT = 10_000  # characters that a program may print
@@ -43,7 +43,7 @@ def run_program(source: str, inputs: Mapping[str, Any] | None = None, fuel: int 
         is_outside = isinstance(fault, OutsideLanguageError)
         error = str(fault) if str(fault).startswith("line ") else f"line {machine.line}: {fault}"
     lines = "".join(machine.printed).splitlines()
-    return Execution(lines, error, machine.names, fuel - max(0, machine.meter.fuel), is_outside)
+    return Execution(lines, error, machine.globals, fuel - max(0, machine.meter.fuel), is_outside)
 
 
 class _Leave(Exception):
@@ -55,10 +55,11 @@ class _Leave(Exception):
 
 class _Machine:
     def __init__(self, names: dict[str, Any], fuel: int):
-        self.names, self.meter, self.line = names, values.Meter(fuel), 1
+        self.globals, self.meter, self.line = names, values.Meter(fuel), 1
+        self.names, self._locals = names, frozenset[str]()  # of the function that runs, else of the program
         self.printed: list[str] = []
         self._room, self._calls = MAX_OUTPUT, 0
-        self._functions: dict[str, ast.FunctionDef] = {}
+        self._functions: dict[str, tuple[ast.FunctionDef, frozenset[str]]] = {}  # with the names that it assigns
 
     def run(self, tree: ast.Module) -> None:
         """Raises ProgramError."""
@@ -80,7 +81,7 @@ class _Machine:
             getattr(self, f"_run_{type(statement).__name__}")(statement)
 
     def _run_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self._functions[node.name] = node
+        self._functions[node.name] = node, find_assigned(node)
 
     def _run_Pass(self, node: ast.Pass) -> None:
         pass
@@ -170,9 +171,15 @@ class _Machine:
         return values.read_constant(node.value)
 
     def _get_Name(self, node: ast.Name) -> Any:
-        if node.id not in self.names:
+        if node.id in self.names:
+            return self.names[node.id]
+        if node.id in self._locals:
+            raise ProgramError(
+                f"the name {node.id} has no value yet: the function assigns it, so it is the function's own"
+            )
+        if node.id not in self.globals:
             raise OutsideLanguageError(f"the name {node.id} has no value")
-        return self.names[node.id]
+        return self.globals[node.id]
 
     def _get_BinOp(self, node: ast.BinOp) -> Any:
         return values.calculate(node.op, self.get(node.left), self.get(node.right), self.meter)
@@ -236,9 +243,10 @@ class _Machine:
         return self._format(self.get(node.value))
 
     def _get_ListComp(self, node: ast.ListComp) -> list[Any]:
-        outer, made = dict(self.names), []
+        outer, made = self.names, []
+        self.names = dict(outer)  # names of a comprehension are its own
         self._collect(node.elt, node.generators, made)
-        self.names = outer  # names of a comprehension are its own
+        self.names = outer
         return made
 
     def _get_GeneratorExp(self, node: Any) -> list[Any]:
@@ -265,20 +273,22 @@ class _Machine:
         assert isinstance(node.func, ast.Name)
         name, arguments = node.func.id, [self.get(argument) for argument in node.args]
         if name in self._functions and not options:
-            return self._call_function(self._functions[name], arguments)
+            return self._call_function(*self._functions[name], arguments)
         if name == "print":
+            if unknown := sorted(options.keys() - {"sep", "end"}):
+                raise OutsideLanguageError(f"print takes no option {unknown[0]} here")
             return self._print(arguments, **options)
         return self._call_builtin(name, arguments, options)
 
-    def _call_function(self, function: ast.FunctionDef, arguments: list[Any]) -> Any:
+    def _call_function(self, function: ast.FunctionDef, own: frozenset[str], arguments: list[Any]) -> Any:
         names = [argument.arg for argument in function.args.args]
         if len(names) != len(arguments):
             raise TypeError(f"{function.name} takes {len(names)} values, not {len(arguments)}")
         if self._calls >= MAX_CALLS:
             raise ProgramError(f"more than {MAX_CALLS} calls inside one another")
-        outer, line = self.names, self.line
-        self.names, self._calls = {**outer, **dict(zip(names, arguments, strict=True))}, self._calls + 1
-        self.meter.spend(len(outer))
+        outer, line = (self.names, self._locals), self.line
+        self.names, self._locals = dict(zip(names, arguments, strict=True)), own
+        self._calls += 1
         try:
             self._run_block(function.body)
         except _Leave as leave:
@@ -286,7 +296,7 @@ class _Machine:
                 return leave.value
             raise ProgramError(f"{leave.kind} outside of a loop") from None
         finally:
-            self.names, self._calls, self.line = outer, self._calls - 1, line
+            (self.names, self._locals), self._calls, self.line = outer, self._calls - 1, line
         return None
 
     def _print(self, arguments: list[Any], sep: str = " ", end: str = "\n") -> None:

@@ -66,9 +66,7 @@ def hash_prompt(prompt: str) -> str:
 
 def name_agent(chat: Chat | None) -> str:
     """The name of a model on a server, the digest of a local one, or PROGRAM."""
-    if chat is None:
-        return PROGRAM
-    return chat.identity.get("model") or f"local:{chat.identity['sha256'][:16]}"
+    return chat.name if chat else PROGRAM
 
 
 def derive_problem(parent: Problem, method: str, number: int | None = None, **fields: Any) -> Problem:

@@ -129,9 +129,12 @@ def test_costs_are_counted_and_answers_kept(ask, tmp_path):
     figures = read_results(tmp_path)
     said, sent = figures["requests"], {row["prompt"]: row for row in rows}.values()
     assert said == {
+        "temperature": 0.0,
+        "max_tokens": 1500,
         "requests": asked,
-        "tokens": sum(row["tokens"] for row in sent),
-        "reused": sum(row["cached"] for row in sent),
+        "tokens_in": sum(row["tokens"] for row in sent),
+        "tokens_reused": sum(row["cached"] for row in sent),
+        "tokens_out": 5 * asked,
         "counted": True,
     }
     assert 0 < asked == len(sent) <= len(rows), "equal prompts are sent once"
@@ -139,7 +142,16 @@ def test_costs_are_counted_and_answers_kept(ask, tmp_path):
         tokens = [row["tokens"] for row in rows if (row["world"], row["k"], row["order_seed"]) == (name, 4, 0)]
         assert own["tokens"]["4"] == pytest.approx(np.mean(tokens)) and own["cached"]["4"] > 0
     text = (tmp_path / "data/many_shot/report.md").read_text()
-    assert f"{asked:,} requests (equal prompts are sent once)" in text and "| linear_2, cached |" in text
+    assert f"Chat model: {asked:,} requests, " in text and "| linear_2, cached |" in text
+
+
+def test_settings_say_how_a_chat_is_asked(ask, tmp_path):
+    with chat_server.serve(answer_nearest, all_turns=True) as server:
+        agent = name_agent(server)
+        agent["settings"] |= {"temperature": 0.3, "max_tokens": 9}
+        run(tmp_path, {"worlds": {"m": WORLDS["modular_4"]}}, arms=[], agent=agent)
+    assert {(body["temperature"], body["max_tokens"]) for body in server.requests} == {(0.3, 9)}
+    assert "temperature 0.3 for 9 tokens" in (tmp_path / "data/many_shot/report.md").read_text()
 
 
 def test_replies_that_were_cut_off_are_counted_and_wrong_unless_their_answer_is_whole(ask, tmp_path):
@@ -159,6 +171,23 @@ def test_replies_that_were_cut_off_are_counted_and_wrong_unless_their_answer_is_
     own = read_results(tmp_path)["worlds"]["linear_2"]
     assert own["unfinished"] == sum(not row["finished"] for row in rows if row["world"] == "linear_2")
     assert "Replies cut off at the limit of tokens: linear_2" in (tmp_path / "data/many_shot/report.md").read_text()
+
+
+def test_a_reply_of_the_other_kind_of_world_is_unreadable_and_counted(ask, tmp_path):
+    def answer(prompt):
+        points, _, (query, *_) = parse(prompt)
+        nearest = answer_nearest(prompt)
+        return f"x={query} gives " + ({"A": "1", "B": "0"}.get(nearest, "A") if len(points) == 2 else nearest)
+
+    ask(answer)
+    rows = read_rows(tmp_path)
+    assert all((row["answer"] is None) == (row["k"] == 2) for row in rows if row["k"] and row["world"] == "linear_2")
+    for row in rows:
+        if row["k"] not in (0, 2) and not row["order_seed"]:
+            assert row["correct"] == ("knn" in row["oracles"]), "and the query's own number is no answer"
+    own = read_results(tmp_path)["worlds"]["linear_2"]
+    assert own["unreadable"] == sum(row["answer"] is None for row in rows if row["world"] == "linear_2") > 0
+    assert f"linear_2 {own['unreadable']} of {own['replies']}" in (tmp_path / "data/many_shot/report.md").read_text()
 
 
 @pytest.mark.parametrize("tokens", [0, 10])
@@ -254,14 +283,58 @@ def test_a_chat_has_its_own_reinforced_shots(root):
     shutil.rmtree(root / ".checkpoints", ignore_errors=True)  # what other parameters kept: here all runs have one key
     with chat_server.serve(answer, count=lambda prompt: (len(prompt), 0)) as server:
         run(root, numeric={"worlds": {}}, agent=name_agent(server), examples=0)
-        count = len(server.requests)
+        count, before = len(server.requests), read_results(root)
+        own = {
+            "requests": count,
+            "tokens_out": 5 * count,
+            "tokens_in": sum(map(len, chat_server.get_prompts(server.requests))),
+        }
+        assert own.items() <= before["requests"].items(), "with what was asked for the reinforced arm"
         run(root, numeric={"worlds": {}}, agent=name_agent(server), examples=0)
-        assert len(server.requests) == count, "answers are cached"
+        assert len(server.requests) == count and read_results(root) == before, "answers are cached, and cost the same"
         prompts = chat_server.get_prompts(server.requests)
     assert any("It is" in prompt for prompt in prompts) and not any("#### 0" in prompt for prompt in prompts)
     figures = read_results(root)["arms"]
     right = [row["correct"] for row in read_rows(root) if row["arm"] == "gold" and not row["k"]]
     assert all(own["curve"][k][0] == np.mean(right) for own in figures.values() for k in own["curve"])
+
+
+def test_studies_compares_orders_and_its_prompts_fit():
+    from ruamel.yaml import YAML
+
+    from stages.commands import preset
+    from stages.evaluation.many_shot import benchmark, episodes
+    from stages.generators.base.tokenizer import build_tokenizer
+    from stages.lib.models.prompts import Prompt
+    from stages.lib.procedural import gradeschool
+
+    document = YAML(typ="safe").load(preset.stack_presets(["studies"]))
+    params, knobs, tokenizer = (
+        stage.Params(**document["many_shot"]),
+        document["benchmarks"]["bundled"],
+        build_tokenizer(),
+    )
+    assert params.order_shots <= params.max_shots
+
+    def count(text):
+        return len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    longest = []
+    for seed in range(5):
+        problems = [gradeschool.generate_problems(split, params.pool, seed, **knobs) for split in ("verifier", "test")]
+        episode = benchmark.make_episode(*problems, ["gold"], {}, Prompt(marked=True), 0)
+        assert max(count(query.solution) for query in episode.queries) < params.max_new_tokens
+        query = max(episode.queries, key=lambda item: count(item.question))
+        groups = episodes.plan_groups(episode, params.max_shots, params.sets, 0, params.order_shots, seed)
+        longest.append(max(count("".join(episodes.write_prompt(group, query))) for group in groups))
+    assert 1400 < max(longest) < 2048 - params.max_new_tokens
+    assert 2 * min(longest) > 2048, "twice as many do not fit"
+
+
+def test_the_reinforced_arm_is_for_whoever_solved_its_shots():
+    agent = {"kind": "openai", "settings": {}}
+    for change in ({"model": "./data/generator/model/"}, {"agent": agent}, {"arms": ["gold"]}):
+        stage.Params(**SETTINGS | {"model": "models/other"} | change)
 
 
 @pytest.mark.parametrize(
@@ -278,6 +351,7 @@ def test_a_chat_has_its_own_reinforced_shots(root):
             "a parity world has true labels",
         ),
         ({"turns": True}, "turns: true is for an agent"),
+        ({"model": "models/other"}, "reinforced shows solutions of data/generator/model, which are not those of model"),
         ({"arms": [], "numeric": NUMERIC | {"worlds": {}}}, "nothing to do"),
     ],
 )

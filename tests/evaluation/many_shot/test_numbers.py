@@ -129,26 +129,36 @@ def test_nearest_neighbours_vote(k, key):
 
 
 @pytest.mark.parametrize(
-    ("text", "answer"),
+    ("kind", "text", "answer"),
     [
-        (" A", "A"),
-        ("\nB\nA", "B"),
-        ("The letter is B.", "B"),
-        ("", None),
-        ("I refuse.", None),
-        ("ABBA 12x", None),
-        (" 3", "3"),
+        ("linear", " A", "A"),
+        ("linear", "\nB\nA", "B"),
+        ("linear", "The letter is B.", "B"),
+        ("linear", "For 3 5 the letter is A", "A"),
+        ("linear", "A line parts them, so **B**", "B"),
+        ("linear", "", None),
+        ("linear", "I refuse.", None),
+        ("linear", "ABBA 12x", None),
+        ("linear", " 3", None),
+        ("modular", " 3", "3"),
+        ("modular", "x=3 gives 4.", "4"),
+        ("modular", "3 -> 4", "4"),
+        ("modular", "The value is 2.5", "2.5"),
+        ("modular", "It is -3", "-3"),
+        ("modular", "A", None),
+        ("parity", "1 0 1 is B, I mean 0", "0"),
+        ("parity", "ABBA 12x", None),
     ],
 )
-def test_answers_of_replies(text, answer):
-    assert worlds.read_answer(text) == answer
+def test_answers_of_replies(kind, text, answer):
+    assert worlds.read_answer(kind, text) == answer
 
 
 @pytest.mark.parametrize(
-    ("text", "answer"), [(" 1", None), ("1\n", "1"), ("1 2 ->", "1"), ("It is 12", None), ("", None)]
+    ("text", "answer"), [(" 1", None), ("1\n", "1"), ("1 2 ->", "2"), ("It is 12", None), ("", None)]
 )
 def test_a_number_at_the_end_of_a_reply_that_was_cut_off_may_be_half_of_one(text, answer):
-    assert worlds.read_answer(text, is_finished=False) == answer
+    assert worlds.read_answer("modular", text, is_finished=False) == answer
 
 
 def test_the_tokenizer_reads_numbers_and_labels_alone():

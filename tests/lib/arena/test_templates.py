@@ -59,6 +59,14 @@ def test_the_last_line_that_is_a_choice_counts(answer, choice):
     assert FACT.parse(answer) == choice
 
 
+@pytest.mark.parametrize(
+    ("mode", "choice"), [("classify_then_reason", "A"), ("reason_then_classify", "C"), ("classify", "C")]
+)
+def test_a_choice_before_its_reasons_is_the_first_one(mode, choice):
+    template = FACT.model_copy(update={"answer": mode})
+    assert template.parse("<think>\nB\n</think>\nHere:\n**A**\nIt cannot be\nB\nor\nC.") == choice
+
+
 def test_always_first(tmp_path):
     forward, backward, raw = ask(tmp_path, "It is better.\nFirst")
     assert forward == backward == [1] * 4 and len(raw) == 8

@@ -1,5 +1,8 @@
 """The interpreter: what it computes is what Python computes, and what would harm is refused within its fuel."""
 
+import gc
+import time
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import pytest
@@ -33,6 +36,9 @@ def get_printed(source, **inputs):
         ("print(1 < 2 < 3, 1 < 2 > 5, not [], 'x' if 0 else 'y', 0 or 'z', None is None)", "True False True y z True"),
         ("def f(n):\n    if n < 2:\n        return n\n    return f(n - 1) + f(n - 2)\nprint(f(10))", "55"),
         ("x = 1\ndef f(x):\n    y = x + 1\n    return y\nprint(f(5), x)", "6 1"),
+        ("x, n = 1, [2]\ndef f(a):\n    n.append(a)\n    y = [x for x in n]\n    return x + len(y)\nprint(f(5), x, n)",
+         "3 1 [2, 5]"),
+        ("x = 1\ndef f():\n    return x\ndef g(x):\n    return f()\nprint(g(5), [f() for x in (7, 8)], x)", "1 [1, 1] 1"),
         ("for i in range(9):\n    if i == 2:\n        continue\n    if i == 4:\n        break\n    print(i, end=',')",
          "0,1,3,"),
         ("x = 3\nprint(f'{x} and {x + 1}', 'a', 'b', sep='|')", "3 and 4|a|b"),
@@ -142,6 +148,10 @@ HOSTILE = {
     "break": "outside of a loop",
     "return 1": "outside of a loop",
     "x = y": "the name y has no value",
+    "def f():\n    return y\ndef g(y):\n    return f()\ng(1)": "the name y has no value",
+    "def f():\n    return i\nx = [f() for i in range(3)]": "the name i has no value",
+    "x = 1\ndef f():\n    x += 1\nf()": "the name x has no value yet",
+    "x = 1\ndef f():\n    y = x\n    for x in 'ab':\n        y = x\nf()": "the name x has no value yet",
     "x = 1 / 0": "ZeroDivisionError",
     "x = [1][3]": "IndexError",
     "x = {}['a']": "KeyError",
@@ -180,6 +190,9 @@ def test_what_was_printed_before_an_error_is_kept_and_the_line_is_named():
         ("print(set([1]))", True),
         ("'a'.format(1)", True),
         ("print('%d' % 1)", True),
+        ("print(1, flush=True)", True),
+        ("def f():\n    return y\nf()", True),
+        ("x = 1\ndef f():\n    x += 1\nf()", False),
         ("x = (", False),
         ("x = 1 / 0", False),
         ("while True:\n    pass", False),
@@ -206,6 +219,21 @@ def test_keys_of_equal_hash_cost_so_much_that_there_are_few(key):
     assert "out of fuel" in (execution.error or "") and 500 < len(execution.variables["d"]) < 1000
     small = run_program("d = {}\nx = 0\nwhile True:\n    x += 1\n    d[x] = 1")
     assert len(small.variables["d"]) > 5000
+
+
+def test_programs_run_in_several_threads():
+    """Where garbage is collected while one parses, another may begin, which CPython 3.11 does not bear."""
+    source = "\n".join(f"x{i} = ({i} + 1) * 2 - [1, 2, {i}][2]" for i in range(150)) + "\nprint(x9)"
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(let_others_run := lambda *_: time.sleep(0))
+    gc.set_threshold(50)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            runs = list(pool.map(run_program, [source] * 60))
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(let_others_run)
+    assert {tuple(run.printed) for run in runs} == {("11",)}
 
 
 def test_the_same_program_costs_the_same_fuel_again():
