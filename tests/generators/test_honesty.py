@@ -178,6 +178,23 @@ def test_the_threshold_of_dev_is_the_best_of_all(outcomes, penalty):
         assert always_wrong.apply_threshold(selective.choose_threshold(always_wrong, penalty)).refused.all()
 
 
+def test_a_threshold_changes_what_is_answered_and_not_how_answers_are_ranked():
+    """Right answers below the threshold are still right answers for AP, AURC and calibration."""
+    right, scores = [True, False, True, False, True, False], np.array([0.9, 0.8, 0.7, 0.3, 0.2, 0.1])
+    made = [items.Item(problem=tiny_models.make_problem(i), set="test", kind="known") for i in range(6)]
+    whole = make_outcomes([False] * 6, right, scores)
+    samples = [make_sample("#### 7", "7")] * 6
+    found = {
+        "vanilla": policies.Policy(samples, whole, scores),
+        "verifier": policies.Policy(samples, whole.apply_threshold(0.5), scores, writes=False),
+    }
+    table = policies.summarize(made, found, np.ones(6, bool))
+    own, start = table["verifier"], table["vanilla"]
+    assert (own["coverage"], own["accuracy"]) == (0.5, pytest.approx(2 / 3))
+    for name in ("ap", "aurc", "ece"):
+        assert own[name] == pytest.approx(start[name]), name
+
+
 # Refusals.
 
 

@@ -158,8 +158,9 @@ def summarize(items: Sequence[Item], found: Mapping[str, Policy], mask: np.ndarr
         "never_refuse": (whole, None),
         **{name: (found[name].outcomes.select(mask), found[name].sure[mask]) for name in POLICIES if name in found},
     }
+    ranked = {"verifier": restore_answers(found, mask)}
     return {
-        name: selective.summarize(outcomes, start, answerable, solvable, sure)
+        name: selective.summarize(outcomes, start, answerable, solvable, sure, ranked.get(name))
         for name, (outcomes, sure) in policies.items()
     }
 

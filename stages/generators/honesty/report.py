@@ -138,7 +138,10 @@ def describe_training(params: Params, results: dict[str, Any]) -> list[str]:
         f"unknown, {dropped['static']} static and {dropped['dynamic']} dynamic conflicts; c moved by "
         f"{filtered['mean_drift']:.2f} on average.",
         f"The verifier ({tables.format_score_name(params.verifier)}) silences the generator below a threshold chosen on "
-        f"answerable dev problems, where a wrong answer costs {params.penalty:g}. It trains nothing.",
+        f"answerable dev problems, where a wrong answer costs {params.penalty:g}. It trains nothing. AP, AURC and ECE of its "
+        "row are of all answers of the generator by its score, before the threshold.",
+        "AURC is the mean share of wrong answers over the coverages that a policy reaches. One that refuses by itself has "
+        "no answers beyond its coverage, so its AURC may be low for that alone.",
     ]
     if "facts" in results["sets"]:
         notes.append(
