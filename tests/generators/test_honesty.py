@@ -550,10 +550,18 @@ def test_nothing_is_learned_from_an_evaluation_problem_its_variant_or_its_questi
     }
 
 
-def test_all_policies_have_one_limit_of_tokens():
+def test_all_policies_have_one_limit_of_tokens(inputs):
     sample = make_sample("#### 7", "7", True, tokens=12)
     assert policies.cut(sample, 12) == sample
     assert not policies.cut(sample, 11).is_right and policies.cut(sample, 11).answer is None
+    for limit in (2, 3):  # the samples have three tokens
+        run = tiny_models.make_run(inputs, "honesty", honesty.Params(**{**SETTINGS, "max_new_tokens": limit}))
+        data = honesty.prepare(run)
+        known = [knowledge.label_by_first(candidate.samples) for candidate in data.candidates]  # what R-Tuning learns
+        known += [bool(candidate.item.c) for candidate in data.candidates]  # what the certainty-filtered arm learns
+        known += [bool(item.c) for item in data.items if item.set in ("test", "deeper")]  # what is known
+        known += [first.is_right for first in policies.read_first(run, "dev")]  # what the verifier's threshold is for
+        assert any(known) == (limit == 3)
 
 
 def test_shortcuts_are_measured():

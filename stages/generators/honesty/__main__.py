@@ -112,7 +112,7 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
 def prepare(run: StageRun[Params]) -> Data:
     """All items. Raises UserError for a problem to learn from that an evaluation set holds, or a variant of it, and where
     there is nothing to learn from."""
-    from stages.generators.honesty import items
+    from stages.generators.honesty import items, policies
     from stages.generators.honesty.knowledge import Candidate
     from stages.lib.core import records
     from stages.lib.core.errors import UserError
@@ -120,8 +120,7 @@ def prepare(run: StageRun[Params]) -> Data:
 
     params, seed, sizes = run.params, run.seed, run.params.evaluate
     pools = {
-        name: records.group_by_problem(records.read_samples(run.input_path("samples", f"{name}.parquet")))
-        for name in ("verifier", "test", "ood")
+        name: records.group_by_problem(policies.read_samples(run, name)) for name in ("verifier", "test", "ood")
     }
     problems = {name: eval_sets.load_problems(run, name) for name in ("verifier", "dev", "test", "ood", "aime")}
 

@@ -62,8 +62,7 @@ def draw_start(
 ) -> tuple[list[Sample], list[Sample]]:
     """The generator's replies as it is, and where every prompt says that N/A is allowed. What stage samples has drawn is
     not drawn again."""
-    drawn = [sample for name in ("test", "ood") for sample in read_first(run, name)]
-    known = {sample.problem_id: cut(sample, run.params.max_new_tokens) for sample in drawn}
+    known = {sample.problem_id: sample for name in ("test", "ood") for sample in read_first(run, name)}
     problems = [item.problem for item in items]
     missing = [problem for problem in problems if problem.id not in known]
     asked = [
@@ -84,10 +83,15 @@ def cut(sample: Sample, max_new_tokens: int) -> Sample:
     return sample.model_copy(update={"finish": "length", "answer": None, "correct": False})
 
 
-def read_first(run: StageRun[Any], name: str) -> list[Sample]:
-    """The first sample of each problem of a set."""
+def read_samples(run: StageRun[Params], name: str) -> list[Sample]:
+    """What stage samples has drawn for a set, within this stage's limit of tokens."""
     samples = records.read_samples(run.input_path("samples", f"{name}.parquet"))
-    return [sample for sample in samples if sample.index == 0]
+    return [cut(sample, run.params.max_new_tokens) for sample in samples]
+
+
+def read_first(run: StageRun[Params], name: str) -> list[Sample]:
+    """The first sample of each problem of a set."""
+    return [sample for sample in read_samples(run, name) if sample.index == 0]
 
 
 def silence(run: StageRun[Params], items: Sequence[Item], samples: Sequence[Sample], device: Any) -> Policy:
