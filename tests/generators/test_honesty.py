@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stages.generators.base.tokenizer import build_tokenizer
 from stages.generators.honesty import __main__ as honesty
-from stages.generators.honesty import agent, items, knowledge, policies, refusals, replies, selective
+from stages.generators.honesty import agent, items, knowledge, policies, refusals, replies, report, selective
 from stages.generators.honesty.selective import Outcomes
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
@@ -548,6 +548,14 @@ def test_nothing_is_learned_from_an_evaluation_problem_its_variant_or_its_questi
     assert not roots & {x.item.id.partition("~")[0] for x in learned.candidates} | roots & {
         item.id.partition("~")[0] for item in learned.premise
     }
+
+
+def test_the_number_of_samples_behind_c_is_the_one_that_was_used(inputs):
+    params = honesty.Params(**{**SETTINGS, "samples": 9})
+    data = honesty.prepare(tiny_models.make_run(inputs, "honesty", params))
+    assert data.counts == {"verifier": 4, "test": 4, "ood": 4}  # all that were drawn
+    assert report.describe_counts(data.counts) == "4"
+    assert report.describe_counts({"verifier": 8, "ood": 2}) == "8 (verifier), 2 (ood)"
 
 
 def test_all_policies_have_one_limit_of_tokens(inputs):

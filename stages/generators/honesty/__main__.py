@@ -73,12 +73,14 @@ class Params(TrainingParams, SamplingParams):
 
 
 class Data(NamedTuple):
-    """candidates: of verifier, in keyed order; premise, facts: what else is learned from; items: what is measured."""
+    """candidates: of verifier, in keyed order; premise, facts: what else is learned from; items: what is measured; counts:
+    samples of a problem behind c, at most, by the set that it is of."""
 
     candidates: list[Candidate]
     premise: list[Item]
     facts: list[Item]
     items: list[Item]
+    counts: dict[str, int]
 
 
 def body(run: StageRun[Params]) -> dict[str, Any]:
@@ -98,7 +100,8 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     else:
         learned = teaching.teach(run, data, state.device)
         measured, found = data.items, policies.measure(run, data.items, learned, state.device)
-    results: dict[str, Any] = {"training": learned.facts, **policies.compare(run, measured, found)}
+    counts = dict.fromkeys(data.counts, run.params.samples) if chat else data.counts
+    results: dict[str, Any] = {"training": learned.facts, "counts": counts, **policies.compare(run, measured, found)}
     results["judge"] = audit_refusals(run, found)
     results["shortcuts"] = policies.measure_shortcuts(measured)
     if run.is_main:
@@ -152,7 +155,10 @@ def prepare(run: StageRun[Params]) -> Data:
         *facts,
         *items.make_unknowns(competition, sizes.unknowns, seed),
     ]
-    return Data(candidates, premise, facts, measured)
+    counts = {
+        name: min(params.samples, max(map(len, own.values()), default=0)) for name, own in pools.items()
+    }  # stage samples may have drawn fewer
+    return Data(candidates, premise, facts, measured, counts)
 
 
 def audit_refusals(run: StageRun[Params], found: dict[str, Policy]) -> dict[str, Any]:

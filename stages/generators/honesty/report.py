@@ -125,11 +125,18 @@ def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
     return notes
 
 
+def describe_counts(counts: Mapping[str, int]) -> str:
+    """The number of samples behind c, for each set where sets differ."""
+    if len(set(counts.values())) == 1:
+        return str(next(iter(counts.values())))
+    return ", ".join(f"{count} ({name})" for name, count in counts.items())
+
+
 def describe_training(params: Params, results: dict[str, Any]) -> list[str]:
     plain, filtered = (results["training"][arm] for arm in ("r_tuning", "certain"))
     dropped = filtered["dropped"]
     notes = [
-        f"Known: c, the share of right ones among {params.samples} samples of the generator, is at least "
+        f"Known: c, the share of right ones among {describe_counts(results['counts'])} samples of the generator, is at least "
         f"{params.known_at:g}. One reply to each item, at the temperature of the samples.",
         f"R-Tuning learns {plain['problems']} problems ({plain['refused']} with a refusal), {plain['unanswerable']} "
         f"unanswerable ones, {plain['twins']} twins and {plain['facts']} facts; {plain['steps']} steps.",
