@@ -233,6 +233,17 @@ def test_what_the_list_misses_is_counted_and_shown():
     ]
 
 
+def test_a_judge_that_says_nothing_usable_is_none_that_agrees():
+    samples = [make_sample("#### N/A", "N/A"), make_sample("#### 7", "7")]
+    audit = {"vanilla": refusals.audit(samples, lambda text: None)}
+    results = {"training": {}, "judge": audit, "shortcuts": {}}
+    params = honesty.Params(**{**SETTINGS, "agent": {"kind": "openai", "settings": {"model": "m"}}})
+    notes = report.build_notes(params, results)
+    assert "the judge takes 0 more for one and 0 of these for none; to 2 it says neither yes nor no." in notes[-1]
+    audit["vanilla"] = refusals.audit(samples)
+    assert "judge" not in report.build_notes(params, results)[-1]
+
+
 # Items.
 
 

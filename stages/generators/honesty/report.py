@@ -111,11 +111,12 @@ def describe_policy(own: Mapping[str, Any]) -> str:
 def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
     notes = describe_training(params, results) if results["training"] else describe_agent(params)
     for name, own in results["judge"].items():
-        if own["missed"] or own["extra"]:
+        if own["missed"] or own["extra"] or own["unread"]:
             text = f": {' | '.join(' '.join(x.split())[:80] for x in own['examples'][:2])}" if own["missed"] else ""
+            unread = f"; to {own['unread']} it says neither yes nor no" if own["unread"] else ""
             notes.append(
                 f"{NAMES[name]}: of {own['replies']} replies the list reads {own['listed']} as refusals; the judge takes "
-                f"{own['missed']} more for one and {own['extra']} of these for none{text}."
+                f"{own['missed']} more for one and {own['extra']} of these for none{unread}{text}."
             )
     for name, own in results["shortcuts"].items():
         notes.append(

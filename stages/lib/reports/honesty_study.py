@@ -106,7 +106,8 @@ def _format_interval(values: Sequence[float], scale: float, form: str) -> str:
 
 def build_notes(points: Sequence[Point], judged: Mapping[str, Mapping[str, int]]) -> list[str]:
     """How to read the table, and how many refusals the list missed. judged: arm -> sums over policies and seeds of the
-    replies, those that the list reads as refusals, and those that the judge alone does."""
+    replies, those that the list reads as refusals, those that the judge alone or the list alone does, and those of which
+    the judge says neither."""
     seeds = {point.seed for point in points}
     notes = [
         "A score is 1 for a right answer, 0 for a refusal and -1 for a wrong one. Differences are paired by item within a "
@@ -116,10 +117,11 @@ def build_notes(points: Sequence[Point], judged: Mapping[str, Mapping[str, int]]
         "silenced by the verifier, or a chat as it is.",
     ]
     for arm, sums in judged.items():
-        if sums["missed"]:
+        if sums["missed"] or sums["extra"] or sums["unread"]:
+            unread = f"; to {sums['unread']} it says neither yes nor no" if sums["unread"] else ""
             notes.append(
                 f"{arm}: of {sums['replies']} replies the list reads {sums['listed']} as refusals; the judge takes "
-                f"{sums['missed']} more for one."
+                f"{sums['missed']} more for one and {sums['extra']} of these for none{unread}."
             )
     return notes
 
@@ -127,4 +129,4 @@ def build_notes(points: Sequence[Point], judged: Mapping[str, Mapping[str, int]]
 def sum_judgements(results: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Sums over seeds and policies of an arm, of the counts that stage honesty reports."""
     audits = [audit for each in results for audit in each["judge"].values()]
-    return {name: sum(audit[name] for audit in audits) for name in ("replies", "listed", "missed")}
+    return {name: sum(audit[name] for audit in audits) for name in ("replies", "listed", "missed", "extra", "unread")}
