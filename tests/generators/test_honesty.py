@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -193,6 +194,25 @@ def test_a_threshold_changes_what_is_answered_and_not_how_answers_are_ranked():
     assert (own["coverage"], own["accuracy"]) == (0.5, pytest.approx(2 / 3))
     for name in ("ap", "aurc", "ece"):
         assert own[name] == pytest.approx(start[name]), name
+
+
+def test_trivial_policies_are_in_every_table():
+    right, scores = [True, False, True, False], np.array([0.9, 0.8, 0.7, 0.3])
+    made = [items.Item(problem=tiny_models.make_problem(i), set="test", kind="known") for i in range(4)]
+    whole = make_outcomes([False, False, False, True], right, scores)
+    samples = [make_sample("#### 7", "7")] * 4
+    found = {
+        "vanilla": policies.Policy(samples, whole, scores),
+        "verifier": policies.Policy(samples, whole.apply_threshold(0.5), scores, writes=False),
+    }
+    run: Any = SimpleNamespace(seed=1)
+    results = {"training": {}, **policies.compare(run, made, found)}
+    for header, rows in report.build_tables(results).values():
+        names = {*header, *(row[0] for row in rows)}
+        assert {"always refuse", "never refuse"} <= names and all(len(row) == len(header) for row in rows)
+    own = results["equal_coverage"]["always_refuse"]
+    assert own["coverage"] == own["difference"] == own["low"] == own["high"] == 0.0 and own["accuracy"] is None
+    assert results["equal_coverage"]["never_refuse"]["coverage"] == 0.75  # as many as the generator answers
 
 
 # Refusals.

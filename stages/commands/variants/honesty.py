@@ -8,6 +8,8 @@ from pathlib import Path
 from stages.commands.variants import arms
 
 NAMES = {
+    "always_refuse": "always refuse",
+    "never_refuse": "never refuse",
     "vanilla": "as it is",
     "prompt": "asked to allow N/A",
     "verifier": "silenced by the verifier",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stages.generators.honesty.teaching import Learned
 
 POLICIES = ("vanilla", "prompt", "verifier", "r_tuning", "certain")  # of a chat the first two
+TRIVIAL = ("always_refuse", "never_refuse")  # what no policy may fall behind, in every table
 ASKED = "~asked"  # ends the id of a problem that is asked with the sentence that N/A is allowed
 
 
@@ -124,22 +125,34 @@ def compare(run: StageRun[Params], items: Sequence[Item], found: Mapping[str, Po
     results["sets"] = {name: own for name, own in results["sets"].items() if own["vanilla"]["items"]}
     baseline = restore_answers(found, within)
     roots = [get_root(item.problem.parent or item.id) for item in items if item.set in IN_DOMAIN]
-    for name in (name for name in ("prompt", "r_tuning", "certain") if name in found):
-        own = found[name].outcomes.select(within)
-        answered = min(int((~own.refused).sum()), int((~baseline.refused).sum()))
-        own, other = own.keep_top(answered), baseline.keep_top(answered)
+    compared = make_trivial(found["vanilla"].outcomes.select(within))
+    compared |= {name: found[name].outcomes.select(within) for name in ("prompt", "r_tuning", "certain") if name in found}
+    for name, own in compared.items():
         key = seeds.key(run.seed, "honesty", VERSION, name, "interval")
-        difference = intervals.compare(own.right.astype(float), other.right.astype(float), key, units=roots)
-        results["equal_coverage"][name] = {
-            "coverage": answered / max(1, len(roots)),
-            "accuracy": selective.divide(own.right.sum(), answered),
-            "baseline": selective.divide(other.right.sum(), answered),
-            "difference": difference.difference,
-            "low": difference.low,
-            "high": difference.high,
-            "p": difference.p,
-        }
+        results["equal_coverage"][name] = compare_at_equal_coverage(own, baseline, roots, key)
     return results
+
+
+def make_trivial(start: Outcomes) -> dict[str, Outcomes]:
+    """The policies of `TRIVIAL`."""
+    return dict(zip(TRIVIAL, (selective.always_refuse(len(start.refused)), selective.never_refuse(start)), strict=True))
+
+
+def compare_at_equal_coverage(own: Outcomes, baseline: Outcomes, roots: Sequence[str], key: int) -> dict[str, Any]:
+    """Both keep as many of their surest answers as both have; the difference is in right answers of all items, which are
+    paired, those of one root together. Where nothing is answered, both are the same policy and the difference is 0."""
+    answered = min(int((~own.refused).sum()), int((~baseline.refused).sum()))
+    own, other = own.keep_top(answered), baseline.keep_top(answered)
+    figures = {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
+    if answered:
+        compared = intervals.compare(own.right.astype(float), other.right.astype(float), key, units=roots)
+        figures = {name: getattr(compared, name) for name in figures}
+    accuracies = (selective.divide(each.right.sum(), answered) for each in (own, other))
+    return {
+        "coverage": answered / max(1, len(roots)),
+        **dict(zip(("accuracy", "baseline"), accuracies, strict=True)),
+        **figures,
+    }
 
 
 def restore_answers(found: Mapping[str, Policy], mask: np.ndarray) -> Outcomes:
@@ -156,10 +169,8 @@ def summarize(items: Sequence[Item], found: Mapping[str, Policy], mask: np.ndarr
     answerable = np.array([item.is_answerable for item in part], bool)
     solvable = np.array([item.kind == "known" for item in part], bool)
     start = found["vanilla"].outcomes.select(mask)
-    whole = selective.never_refuse(start)
     policies = {
-        "always_refuse": (selective.always_refuse(len(part)), None),
-        "never_refuse": (whole, None),
+        **{name: (outcomes, None) for name, outcomes in make_trivial(start).items()},
         **{name: (found[name].outcomes.select(mask), found[name].sure[mask]) for name in POLICIES if name in found},
     }
     ranked = {"verifier": restore_answers(found, mask)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.generators.honesty.policies import POLICIES
+from stages.generators.honesty.policies import POLICIES, TRIVIAL
 from stages.generators.honesty.selective import PENALTIES
 from stages.lib.core import files
 from stages.lib.display import charts, tables
@@ -51,7 +51,7 @@ def build_tables(results: dict[str, Any]) -> dict[str, tables.Table]:
     penalties = [f"{penalty:g}" for penalty in PENALTIES]
     header = ("policy", "coverage %", "accuracy %", "refusal recall %", "over-refusal %")
     header += ("AP", "AURC", "THS", "ECE", *(f"score, wrong costs {penalty}" for penalty in penalties))
-    present = [name for name in POLICIES if name in figures]
+    present = [name for name in (*TRIVIAL, *POLICIES) if name in figures]
     rows = [
         [
             NAMES[name],

@@ -18,7 +18,6 @@ from stages.lib.metrics import crossed
 
 START = "vanilla"  # the policy that gains are measured on
 PENALTY = "1"  # of the score: what a wrong answer costs
-TRIVIAL = ("always_refuse", "never_refuse")
 FIGURES = ("coverage", "accuracy", "refusal_recall", "over_refusal", "aurc", "ths")
 HEADER = ("arm", "policy", "seeds", "coverage %", "accuracy %", "refusal recall %", "over-refusal %", "AURC", "THS")
 HEADER += ("score", "score minus start [95%]", "at equal coverage, points [95%]")
@@ -40,7 +39,7 @@ class Point(NamedTuple):
 
 
 def make_points(arm: str, seed: int, results: Mapping[str, Any]) -> list[Point]:
-    """From the results.json of an experiment: a point for each policy but the trivial ones."""
+    """From the results.json of an experiment: a point for each policy."""
     table = results["in_domain"]
     start = table[START]["scores"][PENALTY]
     return [
@@ -54,7 +53,6 @@ def make_points(arm: str, seed: int, results: Mapping[str, Any]) -> list[Point]:
             results["equal_coverage"].get(policy, {}).get("difference"),
         )
         for policy, own in table.items()
-        if policy not in TRIVIAL
     ]
 
 
@@ -115,6 +113,7 @@ def build_notes(points: Sequence[Point], judged: Mapping[str, Mapping[str, int]]
         f"{max(0, len(seeds) - 1)} degrees of freedom). Nothing is chosen among arms.",
         "At equal coverage a policy keeps its surest answers, and so does the one that it is compared with: the generator "
         "silenced by the verifier, or a chat as it is.",
+        "AURC is a mean over the coverages that a policy reaches; it may be low because little is answered.",
     ]
     for arm, sums in judged.items():
         if sums["missed"] or sums["extra"] or sums["unread"]:

@@ -24,12 +24,14 @@ def test_gains_are_paired_within_a_seed_and_have_the_interval_of_their_mean():
     results = [make_results(score, 0.6, 0.1) for score in (0.1, 0.3, 0.2)]
     points = [point for seed, each in enumerate(results, 1) for point in honesty_study.make_points("base", seed, each)]
     header, rows = honesty_study.tabulate(points, {"certain": "filtered"})
-    assert [row[:3] for row in rows] == [["base", "vanilla", "3"], ["base", "filtered", "3"]]
-    assert all(len(row) == len(header) for row in rows) and rows[0][-2:] == ["", ""]
+    always, start, filtered = rows
+    assert [row[:3] for row in rows] == [["base", name, "3"] for name in ("always_refuse", "vanilla", "filtered")]
+    assert all(len(row) == len(header) for row in rows) and start[-2:] == ["", ""]
+    assert always[-2] == "+0.20 [+0.20, +0.20]"  # what refusing alone gains on a start that is mostly wrong
     mean, low, high = honesty_study.estimate_mean([0.3, 0.5, 0.4])
     expected = stats.t.interval(0.95, 2, loc=0.4, scale=stats.sem([0.3, 0.5, 0.4]))
     assert (mean, low, high) == pytest.approx((0.4, *expected))
-    assert rows[1][-2:] == [f"+0.40 [{low:+.2f}, {high:+.2f}]", "+10.0 [+10.0, +10.0]"]
+    assert filtered[-2:] == [f"+0.40 [{low:+.2f}, {high:+.2f}]", "+10.0 [+10.0, +10.0]"]
     sums = honesty_study.sum_judgements(results)
     assert sums == {"replies": 30, "listed": 12, "missed": 3, "extra": 3, "unread": 6}
     notes = honesty_study.build_notes(points, {"base": sums})
@@ -42,4 +44,4 @@ def test_gains_are_paired_within_a_seed_and_have_the_interval_of_their_mean():
 def test_one_seed_has_no_interval_and_a_share_of_nothing_no_number():
     points = honesty_study.make_points("base", 1, make_results(0.1, None))
     _, rows = honesty_study.tabulate(points, {})
-    assert rows[1][4] == "" and rows[1][-2] == "+0.30" and honesty_study.estimate_mean([0.1]) is None
+    assert rows[-1][4] == "" and rows[-1][-2] == "+0.30" and honesty_study.estimate_mean([0.1]) is None
