@@ -191,9 +191,14 @@ def test_all_arms_learn_equally_many_problems_and_tokens(encoder):
     levels = dict.fromkeys(KINDS, 0)
     confirmed = {Slice((("kind", "steps"),)): 0.3, Slice((("kind", "reversed"), ("steps", "3-4"))): 0.02}
     tested = [*confirmed, *(Slice((("magnitude", f"{n} digits"),)) for n in (2, 3)), Slice((("kind", "numbers"),))]
+    tested += [Slice((("steps", "3-4"),)), Slice((("kind", "steps"), ("magnitude", "2 digits")))]  # overlap with confirmed
     plans = arms.make_plans(confirmed, tested, list(KINDS), 5)
     assert plans["targeted"] == {each: pytest.approx(w) for each, w in zip(confirmed, (0.7, 0.49), strict=True)}
-    assert set(plans["random"]) < set(tested) - set(confirmed) and len(plans["random"]) == 2
+    assert set(plans["random"]) < set(tested[2:5]) and len(plans["random"]) == 2 and arms.list_overlaps(plans) == []
+    for key in range(40):
+        assert set(arms.make_plans(confirmed, tested, list(KINDS), key)["random"]) < set(tested[2:5])
+    alone = arms.make_plans(confirmed, [*confirmed, *tested[5:]], list(KINDS), 5)  # none that shares no term
+    assert set(alone["random"]) == set(tested[5:]) and set(arms.list_overlaps(alone)) == {x.name for x in tested[5:]}
     assert plans["none"] == {}
 
     def count_tokens(problem):

@@ -164,6 +164,11 @@ def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
             )
         if "rewording" in each:
             notes.append(describe_rewording(each["round"], each["rewording"]))
+        if each.get("overlaps"):
+            notes.append(
+                f"Every slice of round {each['round']} shares a term with a confirmed one, so random slices are of these, "
+                f"and no clean control: {', '.join(each['overlaps'])}."
+            )
         if "lessons" in each:
             tokens = [lesson["tokens"] for lesson in each["lessons"].values()]
             notes.append(

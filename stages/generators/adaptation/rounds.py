@@ -120,6 +120,7 @@ class Study:
         self.lessons.append(lessons)
         about["lessons"] = {arm: ledger.describe_lesson(lesson) for arm, lesson in lessons.items()}
         about["plan"] = {arm: {each.name: weight for each, weight in plan.items()} for arm, plan in plans.items()}
+        about["overlaps"] = arms.list_overlaps(plans)
         about["levels"] = dict(self.levels)
         for arm in ARMS:
             self.train(arm, number)
