@@ -342,6 +342,30 @@ def test_a_planted_weak_kind_is_found_taught_and_reported(inputs, monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_drop_on_dev_ends_the_rounds(inputs, monkeypatch):
+    """The targeted arm solves 3 of 4 dev problems less than the generator; a loss that is allowed ends nothing."""
+    plant_accuracies(monkeypatch)
+    planted = measures.measure
+
+    def measure(run, name, folder, encoder, problems, n):
+        if name.startswith("dev-"):
+            return np.array([1.0, 1.0, 1.0, 0.0]) * (name == "dev-start-1")
+        return planted(run, name, folder, encoder, problems, n)
+
+    monkeypatch.setattr(measures, "measure", measure)
+    run = tiny_models.make_run(inputs, "adaptation", make_params(retention_loss=0.02))
+    run.key = "drop"
+    metrics = adaptation.body(run)
+    results = json.loads((run.out_dir / "results.json").read_text())
+    assert metrics["rounds"] == 1 == len(results["rounds"])  # two were allowed
+    dev = results["rounds"][0]["dev"]
+    assert (dev["start"], dev["targeted"], dev["loss"]) == (0.75, 0.0, 0.75) and dev["low"] <= 0.75 <= dev["high"]
+    assert results["stop"] == f"round 1 lost 75.0 [{100 * dev['low']:+.1f}, {100 * dev['high']:+.1f}] points on dev"
+    assert f"Stopped: {results['stop']}." in (run.out_dir / "report.md").read_text()
+    assert "targeted-2" not in results["models"] and metrics["ood_targeted"] is not None
+
+
+@pytest.mark.slow
 def test_a_killed_round_and_another_order_of_rows_give_the_same_bytes(inputs, tmp_path, monkeypatch):
     plant_accuracies(monkeypatch)
     params = make_params(train_from="last")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.generators.adaptation.arms import ARMS
-from stages.generators.adaptation.measures import START, split_name
+from stages.generators.adaptation.measures import START, format_loss, split_name
 from stages.lib.core import files
 from stages.lib.datasets import eval_sets
 from stages.lib.display import charts, tables
@@ -160,7 +160,7 @@ def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
             dev = each["dev"]
             notes.append(
                 f"Dev after round {each['round']}: {100 * dev['targeted']:.1f}% by the targeted arm, "
-                f"{100 * dev['start']:.1f}% by the generator."
+                f"{100 * dev['start']:.1f}% by the generator: a loss of {format_loss(dev)} points [95%]."
             )
         if "rewording" in each:
             notes.append(describe_rewording(each["round"], each["rewording"]))
