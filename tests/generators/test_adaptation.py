@@ -16,6 +16,7 @@ from stages.lib.adaptation.slices import Slice
 from stages.lib.core import records, seeds
 from stages.lib.core.errors import UserError
 from stages.lib.datasets import eval_sets
+from stages.lib.metrics import intervals
 from stages.lib.models import loading
 from stages.lib.models.encoding import Encoder
 from stages.lib.models.prompts import Prompt
@@ -318,10 +319,15 @@ def test_a_planted_weak_kind_is_found_taught_and_reported(inputs, monkeypatch):
     assert sets["ood"]["problems"] == 12 == sum(parts) and parts[0] >= 4  # the reversed ones at least
     assert sets["unmade"]["problems"] == 4 == sets["test"]["problems"]  # typos
     assert [(row["first"], row["second"], row["set"]) for row in results["comparisons"]] == [
-        ("targeted-2", other, name)  # no row for parts of fewer than 30 problems
-        for other in ("uniform-2", "random-2", "none-2", "start")
+        (f"targeted-{number}", other, name)  # no row for parts of fewer than 30 problems
+        for number in (1, 2)
+        for other in (f"uniform-{number}", f"random-{number}", f"none-{number}", "start")
         for name in ("ood", "test")
     ]
+    rows = results["comparisons"]
+    assert [row["p_holm"] for row in rows] == intervals.holm([row["p"] for row in rows])
+    last = {(row["second"], row["set"]): row["difference"] for row in rows[8:]}
+    assert metrics["gain_start"] == last["start", "ood"] and metrics["gain_none"] == last["none-2", "ood"]
     assert results["kinds"] == {}
     slices = [json.loads(line) for line in (run.out_dir / "slices.jsonl").read_text().splitlines()]
     assert {"slice", "n", "acc", "rest", "gap_probe", "p", "q", "gap_confirm", "ci", "parent"} <= set(slices[0])

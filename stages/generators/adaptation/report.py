@@ -82,8 +82,8 @@ def build_tables(results: dict[str, Any]) -> dict[str, tables.Table]:
         ],
     )
     if results["comparisons"]:
-        built["Targeted minus the others after the last round, paired by problem"] = (
-            ("minus", "problems", "difference [95%]", "p (Holm)", "smallest difference that would show"),
+        built["Targeted minus the others by round, paired by problem"] = (
+            ("round", "minus", "problems", "difference [95%]", "p (Holm)", "smallest difference that would show"),
             [describe_comparison(row) for row in results["comparisons"]],
         )
         last = max(number for _, _, number in names)
@@ -122,6 +122,7 @@ def format_accuracy(own: dict[str, float]) -> str:
 
 def describe_comparison(row: dict[str, Any]) -> list[str]:
     return [
+        str(split_name(row["first"])[1]),
         NAMES[split_name(row["second"])[0]],
         SET_NAMES[row["set"]],
         tables.format_gain([row["difference"], row["low"], row["high"]]),

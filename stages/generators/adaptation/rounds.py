@@ -253,10 +253,11 @@ class Study:
             )
             for name in names
         }
-        last = self.finished
-        pairs = (
-            [(f"targeted-{last}", other) for other in (*(f"{arm}-{last}" for arm in ARMS[1:]), START)] if last else []
-        )
+        pairs = [
+            (f"targeted-{number}", other)
+            for number in range(1, self.finished + 1)
+            for other in (*(f"{arm}-{number}" for arm in ARMS[1:]), START)
+        ]
         return {
             "stop": self.stop,
             "rounds": self.rounds,
