@@ -25,7 +25,8 @@ from ruamel.yaml import YAML
 params = YAML(typ="safe").load(open("params.yaml"))
 score = 0.1 * params["seed"] * params["honesty"]["epochs"] + params["honesty"]["train"]["problems"]
 own = {"coverage": 0.5, "accuracy": None, "refusal_recall": 1.0, "over_refusal": 0.0, "aurc": 0.2, "ths": 0.1}
-table = {"always_refuse": {**own, "scores": {"1": 0.0}}, "vanilla": {**own, "scores": {"1": 0.0}}, "r_tuning": {**own, "scores": {"1": score}}}
+scores = {"always_refuse": 0.0, "vanilla": 0.0, "r_tuning": score}
+table = {name: {**own, "scores": {"1": value}} for name, value in scores.items()}
 judge = {"r_tuning": {"replies": 9, "listed": 4, "missed": 2, "extra": 0, "unread": 0}}
 found = {"in_domain": table, "equal_coverage": {"r_tuning": {"difference": 0.05}}, "judge": judge}
 pathlib.Path("data/honesty").mkdir(parents=True, exist_ok=True)

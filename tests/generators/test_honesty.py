@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import shutil
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from stages.generators.base.tokenizer import build_tokenizer
 from stages.generators.honesty import __main__ as honesty
-from stages.generators.honesty import agent, items, knowledge, policies, refusals, replies, report, selective
+from stages.generators.honesty import agent, items, knowledge, policies, refusals, replies, report, selective, teaching
 from stages.generators.honesty.selective import Outcomes
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
@@ -348,6 +349,46 @@ def encoder():
     return Encoder(TOKENIZER, Prompt())
 
 
+def test_the_flow_of_an_item_starts_at_the_certainty_that_labels_it(encoder):
+    problem = tiny_models.make_problem(1)
+    pool = [
+        make_sample(f"#### {problem.answer}", problem.answer, True, index=0),
+        make_sample("#### 9999", "9999", index=1),
+        make_sample("3 + 4 = 7, 7 + ", index=2, finish="length"),
+        make_sample(f"#### {problem.answer}", problem.answer, True, index=3),
+    ]
+    start, other = (tiny_models.make_model("lfm2", len(TOKENIZER), seed=seed) for seed in (0, 1))
+    for samples in (pool, pool[:1], pool[1:3], pool[2:3], [pool[0], pool[2]]):
+        c = items.compute_certainty(samples, 4)
+        candidate = knowledge.Candidate(items.Item(problem=problem, set="train", kind="known", c=c), samples)
+        same, moved = (knowledge.measure_flow(candidate, start, model, encoder) for model in (start, other))
+        assert same.before == moved.before == c and same.after == pytest.approx(c)
+        assert (moved.after != c) == (samples is pool)
+
+
+@pytest.mark.slow
+def test_what_a_model_was_taught_to_refuse_it_refuses_and_it_answers_the_twins(encoder, tmp_path):
+    from stages.lib.grading.draws import make_samples
+    from stages.lib.inference.native_engine import NativeEngine
+    from stages.lib.inference.sampling import GREEDY
+    from stages.lib.models import objectives
+    from stages.lib.training import loop
+
+    taught = items.make_premise_items("train", make_parents("verifier", 12), 3, seed=1)
+    examples = [knowledge.encode_target(encoder, item, not item.is_answerable, 1) for item in taught]
+    params = honesty.Params(**{**SETTINGS, "epochs": 150.0, "lr": 1e-2})
+    run = tiny_models.make_run(tmp_path, "honesty", params)
+    model = tiny_models.make_model("lfm2", len(TOKENIZER))
+    loop.train(run, objectives.LanguageModelingObjective(model), examples, params)
+    problems = [item.problem for item in taught]
+    prompts = [encoder.prompt_ids(problem) for problem in problems]
+    stream = NativeEngine(model, 64).stream(prompts, [[0]] * len(problems), GREEDY, 160, encoder.stops)
+    said = {pool[0].problem_id: pool[0] for pool in make_samples(stream, encoder, problems)}
+    outcomes = replies.make_outcomes(taught, [said[item.id] for item in taught], np.ones(len(taught)))
+    assert outcomes.refused.tolist() == [not item.is_answerable for item in taught]
+    assert outcomes.right.tolist() == [item.is_answerable for item in taught]
+
+
 def test_a_refusal_counts_with_its_whole_text(encoder, tmp_path):
     """Several refusals begin with one token, so its probability is none of a refusal."""
     import torch
@@ -478,6 +519,37 @@ def test_every_policy_is_measured_on_the_same_items(inputs):
     again = tiny_models.make_run(inputs, "honesty", honesty.Params(**SETTINGS))
     before = (run.out_dir / "replies.jsonl").read_bytes()
     assert honesty.body(again) == metrics and (run.out_dir / "replies.jsonl").read_bytes() == before  # resumed
+
+
+@pytest.mark.slow
+def test_conflicts_are_left_out_of_what_the_filtered_arm_learns(inputs, tmp_path):
+    """Planted: a question twice, solved under one name and not under the other; and problems that are solved half the time,
+    of which the rehearsal moves c, beside others of which nothing can."""
+    import torch
+
+    shutil.copytree(inputs / "data", tmp_path / "data")
+    clean = records.read_problems(find_file(inputs, "verifier"))
+    twice = clean[1].model_copy(update={"id": "gradeschool/verifier/902"})
+    shares = dict(zip([*(p.id for p in clean), twice.id], [4, 4, 0, 0, 4, 4, 0, 2, 2, 2, 0], strict=True))
+    rights = [(p, index, index < shares[p.id]) for p in (*clean, twice) for index in range(4)]
+    pools = [
+        make_sample(
+            f"#### {p.answer if is_right else 9999 + i}", p.answer if is_right else "9999", is_right, "stop", i, p.id
+        )
+        for p, i, is_right in rights
+    ]
+    records.write_problems(find_file(tmp_path, "verifier"), [*clean, twice])
+    records.write_samples(tmp_path / "data/samples/verifier.parquet", pools)
+    changes = {"train": {"problems": 6, "premise": 0, "facts": 0, "fact_copies": 1}, "similarity": 0.9999, "drift": 0.0}
+    run = tiny_models.make_run(tmp_path, "honesty", honesty.Params(**{**SETTINGS, **changes}))
+    learned = teaching.teach(run, honesty.prepare(run), torch.device("cpu"))
+    about = learned.facts["certain"]
+    assert about["pool"] == 11 and about["dropped"] == {"between": 0, "static": 2, "dynamic": 3}
+    assert about["mean_drift"] > 0
+    kept = {item.id: refuses for item, refuses in learned.taught["certain"]}
+    assert kept.keys() <= {name for name, share in shares.items() if share in (0, 4)} - {clean[1].id, twice.id}
+    assert len(kept) == 6 and all(refuses == (shares[name] == 0) for name, refuses in kept.items())
+    assert len(learned.taught["r_tuning"]) == 6  # as many, of whatever kind
 
 
 def name_agent(server):

@@ -132,7 +132,10 @@ def prepare(run: StageRun[Params]) -> Data:
 
     learnable = [p for p in problems["verifier"] if p.answer != items.NO_ANSWER and pools["verifier"].get(p.id)]
     ordered = items.select_problems(learnable, len(learnable), seed, "train")
-    candidates = [Candidate(item, pools["verifier"][item.id]) for item in rate("train", "verifier", ordered)]
+    candidates = [
+        Candidate(item, items.take_first(pools["verifier"][item.id], params.samples))
+        for item in rate("train", "verifier", ordered)
+    ]
     if not candidates:
         raise UserError(
             "honesty: data/samples/verifier.parquet has no samples of problems with an answer, so nothing is known or "

@@ -137,8 +137,8 @@ def describe_training(params: Params, results: dict[str, Any]) -> list[str]:
     plain, filtered = (results["training"][arm] for arm in ("r_tuning", "certain"))
     dropped = filtered["dropped"]
     notes = [
-        f"Known: c, the share of right ones among {describe_counts(results['counts'])} samples of the generator, is at least "
-        f"{params.known_at:g}. One reply to each item, at the temperature of the samples.",
+        f"Known: c, the share of right ones among {describe_counts(results['counts'])} samples of the generator, is at "
+        f"least {params.known_at:g}. One reply to each item, at the temperature of the samples.",
         f"R-Tuning learns {plain['problems']} problems ({plain['refused']} with a refusal), {plain['unanswerable']} "
         f"unanswerable ones, {plain['twins']} twins and {plain['facts']} facts; {plain['steps']} steps.",
         f"The certainty-filtered arm learns {filtered['problems']} problems ({filtered['refused']} with a refusal) and the "
@@ -146,8 +146,8 @@ def describe_training(params: Params, results: dict[str, Any]) -> list[str]:
         f"unknown, {dropped['static']} static and {dropped['dynamic']} dynamic conflicts; c moved by "
         f"{filtered['mean_drift']:.2f} on average.",
         f"The verifier ({tables.format_score_name(params.verifier)}) silences the generator below a threshold chosen on "
-        f"answerable dev problems, where a wrong answer costs {params.penalty:g}. It trains nothing. AP, AURC and ECE of its "
-        "row are of all answers of the generator by its score, before the threshold.",
+        f"answerable dev problems, where a wrong answer costs {params.penalty:g}. It trains nothing. AP, AURC and ECE of "
+        "its row are of all answers of the generator by its score, before the threshold.",
         "AURC is the mean share of wrong answers over the coverages that a policy reaches. One that refuses by itself has "
         "no answers beyond its coverage, so its AURC may be low for that alone.",
     ]

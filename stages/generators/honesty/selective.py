@@ -115,8 +115,8 @@ def summarize(
 ) -> dict[str, Any]:
     """All figures of a policy. answerable, solvable: (items,) whether there is an answer, and whether the model before
     knows it. sure: (items,) its probability of being right, for the calibration error. ranked: where a threshold on the
-    confidence refuses, the outcomes before it, so that AP, AURC and calibration are of the same answers as those of a policy
-    without one. Shares of nothing are None."""
+    confidence refuses, the outcomes before it, of which AP, AURC and calibration are; else they could not be compared with
+    those of a policy without one. Shares of nothing are None."""
     ranked = ranked or outcomes
     refused, right = outcomes.refused, outcomes.right
     answered = ~refused
