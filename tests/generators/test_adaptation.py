@@ -415,7 +415,8 @@ def test_nothing_is_learned_from_an_evaluation_problem_its_parent_or_its_family(
     run = tiny_models.make_run(inputs, "adaptation", make_params(), seed=3)
     run.key = "planted"
     file = find_file(inputs, "verifier")
-    clean = records.read_problems(file)
+    old_file = inputs / "data/selection/train.jsonl"
+    clean, old = records.read_problems(file), records.read_problems(old_file)
     [test, *_], [variant, *_] = (records.read_problems(find_file(inputs, name)) for name in ("test", "ood"))
     planted = [
         test,
@@ -429,6 +430,12 @@ def test_nothing_is_learned_from_an_evaluation_problem_its_parent_or_its_family(
             records.write_problems(file, [*clean, problem])
             with pytest.raises(UserError, match="cannot be learned from, for the evaluation sets hold"):
                 adaptation.body(run)
+        records.write_problems(file, clean, keep_order=True)
+        for problem in planted:  # among the old problems, which every arm learns again
+            records.write_problems(old_file, [*old, problem])
+            with pytest.raises(UserError, match="cannot be learned from, for the evaluation sets hold"):
+                adaptation.body(run)
     finally:
         records.write_problems(file, clean, keep_order=True)
+        records.write_problems(old_file, old, keep_order=True)
     assert sorted(run.out_dir.rglob("*")) == before
