@@ -192,7 +192,10 @@ def test_all_arms_learn_equally_many_problems_and_tokens(encoder):
     levels = dict.fromkeys(KINDS, 0)
     confirmed = {Slice((("kind", "steps"),)): 0.3, Slice((("kind", "reversed"), ("steps", "3-4"))): 0.02}
     tested = [*confirmed, *(Slice((("magnitude", f"{n} digits"),)) for n in (2, 3)), Slice((("kind", "numbers"),))]
-    tested += [Slice((("steps", "3-4"),)), Slice((("kind", "steps"), ("magnitude", "2 digits")))]  # overlap with confirmed
+    tested += [
+        Slice((("steps", "3-4"),)),
+        Slice((("kind", "steps"), ("magnitude", "2 digits"))),
+    ]  # share terms with them
     plans = arms.make_plans(confirmed, tested, list(KINDS), 5)
     assert plans["targeted"] == {each: pytest.approx(w) for each, w in zip(confirmed, (0.7, 0.49), strict=True)}
     assert set(plans["random"]) < set(tested[2:5]) and len(plans["random"]) == 2 and arms.list_overlaps(plans) == []

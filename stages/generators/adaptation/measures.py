@@ -139,7 +139,9 @@ def compare_dev(
     """Accuracies of the generator and of the targeted arm after a round, and the loss with its interval, paired by problem.
     start, targeted: (problems,)."""
     key = seeds.key(seed, "adaptation", VERSION, number, "dev", "interval")
-    each = intervals.compare(start, targeted, key, units=[get_root(problem.parent or problem.id) for problem in problems])
+    each = intervals.compare(
+        start, targeted, key, units=[get_root(problem.parent or problem.id) for problem in problems]
+    )
     means = {"start": float(start.mean()), "targeted": float(targeted.mean())}
     return {**means, "loss": means["start"] - means["targeted"], "low": float(each.low), "high": float(each.high)}
 

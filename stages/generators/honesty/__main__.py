@@ -122,9 +122,7 @@ def prepare(run: StageRun[Params]) -> Data:
     from stages.lib.datasets import eval_sets, firewall
 
     params, seed, sizes = run.params, run.seed, run.params.evaluate
-    pools = {
-        name: records.group_by_problem(policies.read_samples(run, name)) for name in ("verifier", "test", "ood")
-    }
+    pools = {name: records.group_by_problem(policies.read_samples(run, name)) for name in ("verifier", "test", "ood")}
     problems = {name: eval_sets.load_problems(run, name) for name in ("verifier", "dev", "test", "ood", "aime")}
 
     def rate(name: str, source: str, chosen: Sequence[Any]) -> list[Item]:

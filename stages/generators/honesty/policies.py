@@ -126,7 +126,9 @@ def compare(run: StageRun[Params], items: Sequence[Item], found: Mapping[str, Po
     baseline = restore_answers(found, within)
     roots = [get_root(item.problem.parent or item.id) for item in items if item.set in IN_DOMAIN]
     compared = make_trivial(found["vanilla"].outcomes.select(within))
-    compared |= {name: found[name].outcomes.select(within) for name in ("prompt", "r_tuning", "certain") if name in found}
+    compared |= {
+        name: found[name].outcomes.select(within) for name in ("prompt", "r_tuning", "certain") if name in found
+    }
     for name, own in compared.items():
         key = seeds.key(run.seed, "honesty", VERSION, name, "interval")
         results["equal_coverage"][name] = compare_at_equal_coverage(own, baseline, roots, key)

@@ -105,7 +105,10 @@ def _check_rationales(get: Any) -> Iterator[Conflict]:
 def _check_draws(get: Any) -> Iterator[Conflict]:
     """Stages preference and honesty compare solutions that stage samples drew with their own: both differ by the policy
     alone. Stage honesty cuts longer solutions, and an agent draws all of its own."""
-    keys = {"preference": ("temperature", "top_k", "top_p", "max_new_tokens"), "honesty": ("temperature", "top_k", "top_p")}
+    keys = {
+        "preference": ("temperature", "top_k", "top_p", "max_new_tokens"),
+        "honesty": ("temperature", "top_k", "top_p"),
+    }
     if get("honesty.agent.kind", "rules") != "rules":
         del keys["honesty"]
     for stage, names in keys.items():
