@@ -513,6 +513,7 @@ def test_every_policy_is_measured_on_the_same_items(inputs):
     assert not any(row["right"] for row in said if "gold" not in by_id[row["id"]])
     text = (run.out_dir / "report.md").read_text()
     assert "| always refuse | 0.0 |  |" in text and "At equal coverage" in text
+    assert "of known items / accuracy" in text and "Of passages, known items are those" in text
     assert (run.out_dir / "curve.png").stat().st_size > 10_000
     assert {path.name for path in (run.out_dir / "models").iterdir()} == {"r_tuning", "certain"}
     assert (run.out_dir / "history.csv").read_text().startswith("step,r_tuning_loss,certain_loss\n1,")

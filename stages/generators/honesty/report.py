@@ -92,7 +92,7 @@ def build_tables(results: dict[str, Any]) -> dict[str, tables.Table]:
             ),
             equal,
         ),
-        "By kind of item: refused where there is no answer / where the generator knows it / accuracy of answers, %": (
+        "By kind of item: refused where there is no answer / of known items / accuracy of answers, %": (
             ("items", "kinds", *(NAMES[policy] for policy in present)),
             transfer,
         ),
@@ -151,6 +151,10 @@ def describe_training(params: Params, results: dict[str, Any]) -> list[str]:
         "AURC is the mean share of wrong answers over the coverages that a policy reaches. One that refuses by itself has "
         "no answers beyond its coverage, so its AURC may be low for that alone.",
     ]
+    if "passages" in results["sets"]:
+        notes.append(
+            "Of passages, known items are those whose fact stands in the passage, whatever the generator makes of it."
+        )
     if "facts" in results["sets"]:
         notes.append(
             "Half of the made-up facts, called known, are taught to the tuned arms; no other policy knows any."
