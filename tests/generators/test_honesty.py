@@ -33,7 +33,7 @@ SETTINGS = {
     **tiny_models.TRAINING_PARAMS,
     **{"train": {"problems": 6, "premise": 1, "facts": 4, "fact_copies": 2}, "samples": 4, "known_at": 0.5},
     **{"evaluate": {"dev": 4, "test": 4, "premise": 2, "deeper": 2, "passages": 1, "unknowns": 0}},
-    **{"unknown_at": 0.25, "similarity": 1.0, "drift": 1.0, "verifier": "orm", "penalty": 1.0},
+    **{"unknown_at": 0.25, "similarity": 1.0, "drift": 1.0, "shuffled": True, "verifier": "orm", "penalty": 1.0},
     **{"agent": {"kind": "rules"}, "judge": {"kind": "rules"}, "epochs": 2.0, "lr": 3e-3},
     **{"temperature": 1.0, "top_k": 0, "top_p": 1.0, "max_new_tokens": 16, "max_rows": 16},
 }
@@ -515,8 +515,12 @@ def test_every_policy_is_measured_on_the_same_items(inputs):
     assert "| always refuse | 0.0 |  |" in text and "At equal coverage" in text
     assert "of known items / accuracy" in text and "Of passages, known items are those" in text
     assert (run.out_dir / "curve.png").stat().st_size > 10_000
-    assert {path.name for path in (run.out_dir / "models").iterdir()} == {"r_tuning", "certain"}
-    assert (run.out_dir / "history.csv").read_text().startswith("step,r_tuning_loss,certain_loss\n1,")
+    assert {path.name for path in (run.out_dir / "models").iterdir()} == {"r_tuning", "certain", "shuffled"}
+    assert (run.out_dir / "history.csv").read_text().startswith("step,r_tuning_loss,certain_loss,shuffled_loss\n1,")
+    plain, control = (results["training"][arm] for arm in ("r_tuning", "shuffled"))
+    assert (
+        plain == control and "Refusals at random: the 6 problems of R-Tuning" in text
+    )  # as many of each kind, and steps
     again = tiny_models.make_run(inputs, "honesty", honesty.Params(**SETTINGS))
     before = (run.out_dir / "replies.jsonl").read_bytes()
     assert honesty.body(again) == metrics and (run.out_dir / "replies.jsonl").read_bytes() == before  # resumed
@@ -551,6 +555,16 @@ def test_conflicts_are_left_out_of_what_the_filtered_arm_learns(inputs, tmp_path
     assert kept.keys() <= {name for name, share in shares.items() if share in (0, 4)} - {clean[1].id, twice.id}
     assert len(kept) == 6 and all(refuses == (shares[name] == 0) for name, refuses in kept.items())
     assert len(learned.taught["r_tuning"]) == 6  # as many, of whatever kind
+
+
+def test_the_control_refuses_as_many_items_and_other_ones():
+    made = [items.Item(problem=tiny_models.make_problem(i), set="train", kind="unknown") for i in range(40)]
+    labelled = [(item, i < 15) for i, item in enumerate(made)]
+    shuffled = teaching.shuffle_labels(labelled, 1)
+    assert [item for item, _ in shuffled] == made and sum(refuses for _, refuses in shuffled) == 15
+    assert 0 < sum(a == b == (item, True) for a, b, item in zip(labelled, shuffled, made, strict=True)) < 15
+    again = dict((item.id, refuses) for item, refuses in teaching.shuffle_labels(labelled[::-1], 1))
+    assert again == {item.id: refuses for item, refuses in shuffled}  # keyed: no order changes it
 
 
 def name_agent(server):

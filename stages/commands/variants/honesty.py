@@ -15,6 +15,7 @@ NAMES = {
     "verifier": "silenced by the verifier",
     "r_tuning": "R-Tuning",
     "certain": "certainty-filtered",
+    "shuffled": "refusals at random",
 }
 
 

@@ -60,6 +60,7 @@ class Params(TrainingParams, SamplingParams):
     unknown_at: float = Field(ge=0, lt=1)  # c up to which the certainty-filtered arm refuses
     similarity: float = Field(ge=-1, le=1)  # cosine from which items of opposite labels are a static conflict
     drift: float = Field(ge=0, le=1)  # change of c in rehearsal above which an item is a dynamic conflict
+    shuffled: bool  # a control, too: R-Tuning's problems, with as many refusals dealt out at random
     verifier: Literal["orm", "prm", "genrm"]  # whose score silences the generator
     penalty: float = Field(ge=0)  # of a wrong answer, where a right one earns 1: what the threshold is chosen for
     agent: AgentParams  # openai or hf: a chat that replies in place of the generator; nothing is trained

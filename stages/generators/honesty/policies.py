@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from stages.generators.honesty.__main__ import Params
     from stages.generators.honesty.teaching import Learned
 
-POLICIES = ("vanilla", "prompt", "verifier", "r_tuning", "certain")  # of a chat the first two
+TUNED = ("r_tuning", "certain", "shuffled")  # the last with `shuffled: true` alone
+POLICIES = ("vanilla", "prompt", "verifier", *TUNED)  # of a chat the first two
 TRIVIAL = ("always_refuse", "never_refuse")  # what no policy may fall behind, in every table
 ASKED = "~asked"  # ends the id of a problem that is asked with the sentence that N/A is allowed
 
@@ -126,9 +127,7 @@ def compare(run: StageRun[Params], items: Sequence[Item], found: Mapping[str, Po
     baseline = restore_answers(found, within)
     roots = [get_root(item.problem.parent or item.id) for item in items if item.set in IN_DOMAIN]
     compared = make_trivial(found["vanilla"].outcomes.select(within))
-    compared |= {
-        name: found[name].outcomes.select(within) for name in ("prompt", "r_tuning", "certain") if name in found
-    }
+    compared |= {name: found[name].outcomes.select(within) for name in ("prompt", *TUNED) if name in found}
     for name, own in compared.items():
         key = seeds.key(run.seed, "honesty", VERSION, name, "interval")
         results["equal_coverage"][name] = compare_at_equal_coverage(own, baseline, roots, key)

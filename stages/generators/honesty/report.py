@@ -24,6 +24,7 @@ NAMES = {
     "verifier": "silenced by the verifier",
     "r_tuning": "R-Tuning",
     "certain": "certainty-filtered",
+    "shuffled": "refusals at random",
 }
 SET_NAMES = {
     "test": "test",
@@ -151,6 +152,11 @@ def describe_training(params: Params, results: dict[str, Any]) -> list[str]:
         "AURC is the mean share of wrong answers over the coverages that a policy reaches. One that refuses by itself has "
         "no answers beyond its coverage, so its AURC may be low for that alone.",
     ]
+    if own := results["training"].get("shuffled"):
+        notes.append(
+            f"Refusals at random: the {own['problems']} problems of R-Tuning, of which as many ({own['refused']}), drawn "
+            f"by key, have a refusal, and the same others; {own['steps']} steps. All targets weigh alike."
+        )
     if "passages" in results["sets"]:
         notes.append(
             "Of passages, known items are those whose fact stands in the passage, whatever the generator makes of it."
