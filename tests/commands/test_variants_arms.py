@@ -25,8 +25,9 @@ from ruamel.yaml import YAML
 params = YAML(typ="safe").load(open("params.yaml"))
 score = 0.1 * params["seed"] * params["honesty"]["epochs"] + params["honesty"]["train"]["problems"]
 own = {"coverage": 0.5, "accuracy": None, "refusal_recall": 1.0, "over_refusal": 0.0, "aurc": 0.2, "ths": 0.1}
-table = {"always_refuse": {}, "vanilla": {**own, "scores": {"1": 0.0}}, "r_tuning": {**own, "scores": {"1": score}}}
-judge = {"r_tuning": {"replies": 9, "listed": 4, "missed": 2}}
+scores = {"always_refuse": 0.0, "vanilla": 0.0, "r_tuning": score}
+table = {name: {**own, "scores": {"1": value}} for name, value in scores.items()}
+judge = {"r_tuning": {"replies": 9, "listed": 4, "missed": 2, "extra": 0, "unread": 0}}
 found = {"in_domain": table, "equal_coverage": {"r_tuning": {"difference": 0.05}}, "judge": judge}
 pathlib.Path("data/honesty").mkdir(parents=True, exist_ok=True)
 pathlib.Path("data/honesty/results.json").write_text(json.dumps(found))
@@ -86,7 +87,7 @@ def test_arms_of_honesty_have_their_gain_over_seeds(project):
     # Of 0.1 and 0.2, and of 1.2 and 1.4: mean +- 12.706 standard errors.
     assert "| base | R-Tuning | 2 | 50.0 (0.00) |  | 100.0 (0.00) |" in text and "+0.15 [-0.49, +0.79]" in text
     assert "+1.30 [+0.03, +2.57] | +5.0 [+5.0, +5.0] |" in text and "| base | as it is | 2 |" in text
-    assert "longer: of 18 replies the list reads 8 as refusals; the judge takes 4 more for one." in text
+    assert "longer: of 18 replies the list reads 8 as refusals; the judge takes 4 more for one and " in text
 
 
 @pytest.mark.parametrize(("text", "message"), [("a: 1", "a: must map parameters to values"), ("{}", "holds no arm")])

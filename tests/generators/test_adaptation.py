@@ -16,6 +16,7 @@ from stages.lib.adaptation.slices import Slice
 from stages.lib.core import records, seeds
 from stages.lib.core.errors import UserError
 from stages.lib.datasets import eval_sets
+from stages.lib.metrics import intervals
 from stages.lib.models import loading
 from stages.lib.models.encoding import Encoder
 from stages.lib.models.prompts import Prompt
@@ -191,9 +192,17 @@ def test_all_arms_learn_equally_many_problems_and_tokens(encoder):
     levels = dict.fromkeys(KINDS, 0)
     confirmed = {Slice((("kind", "steps"),)): 0.3, Slice((("kind", "reversed"), ("steps", "3-4"))): 0.02}
     tested = [*confirmed, *(Slice((("magnitude", f"{n} digits"),)) for n in (2, 3)), Slice((("kind", "numbers"),))]
+    tested += [
+        Slice((("steps", "3-4"),)),
+        Slice((("kind", "steps"), ("magnitude", "2 digits"))),
+    ]  # share terms with them
     plans = arms.make_plans(confirmed, tested, list(KINDS), 5)
     assert plans["targeted"] == {each: pytest.approx(w) for each, w in zip(confirmed, (0.7, 0.49), strict=True)}
-    assert set(plans["random"]) < set(tested) - set(confirmed) and len(plans["random"]) == 2
+    assert set(plans["random"]) < set(tested[2:5]) and len(plans["random"]) == 2 and arms.list_overlaps(plans) == []
+    for key in range(40):
+        assert set(arms.make_plans(confirmed, tested, list(KINDS), key)["random"]) < set(tested[2:5])
+    alone = arms.make_plans(confirmed, [*confirmed, *tested[5:]], list(KINDS), 5)  # none that shares no term
+    assert set(alone["random"]) == set(tested[5:]) and set(arms.list_overlaps(alone)) == {x.name for x in tested[5:]}
     assert plans["none"] == {}
 
     def count_tokens(problem):
@@ -313,10 +322,15 @@ def test_a_planted_weak_kind_is_found_taught_and_reported(inputs, monkeypatch):
     assert sets["ood"]["problems"] == 12 == sum(parts) and parts[0] >= 4  # the reversed ones at least
     assert sets["unmade"]["problems"] == 4 == sets["test"]["problems"]  # typos
     assert [(row["first"], row["second"], row["set"]) for row in results["comparisons"]] == [
-        ("targeted-2", other, name)  # no row for parts of fewer than 30 problems
-        for other in ("uniform-2", "random-2", "none-2", "start")
+        (f"targeted-{number}", other, name)  # no row for parts of fewer than 30 problems
+        for number in (1, 2)
+        for other in (f"uniform-{number}", f"random-{number}", f"none-{number}", "start")
         for name in ("ood", "test")
     ]
+    rows = results["comparisons"]
+    assert [row["p_holm"] for row in rows] == intervals.holm([row["p"] for row in rows])
+    last = {(row["second"], row["set"]): row["difference"] for row in rows[8:]}
+    assert metrics["gain_start"] == last["start", "ood"] and metrics["gain_none"] == last["none-2", "ood"]
     assert results["kinds"] == {}
     slices = [json.loads(line) for line in (run.out_dir / "slices.jsonl").read_text().splitlines()]
     assert {"slice", "n", "acc", "rest", "gap_probe", "p", "q", "gap_confirm", "ci", "parent"} <= set(slices[0])
@@ -334,6 +348,30 @@ def test_a_planted_weak_kind_is_found_taught_and_reported(inputs, monkeypatch):
     )  # 12 problems in round 1, 24 of both rounds in round 2
     before = read_outputs(run)
     assert adaptation.body(run) == metrics and read_outputs(run) == before  # everything was kept
+
+
+@pytest.mark.slow
+def test_a_drop_on_dev_ends_the_rounds(inputs, monkeypatch):
+    """The targeted arm solves 3 of 4 dev problems less than the generator; a loss that is allowed ends nothing."""
+    plant_accuracies(monkeypatch)
+    planted = measures.measure
+
+    def measure(run, name, folder, encoder, problems, n):
+        if name.startswith("dev-"):
+            return np.array([1.0, 1.0, 1.0, 0.0]) * (name == "dev-start-1")
+        return planted(run, name, folder, encoder, problems, n)
+
+    monkeypatch.setattr(measures, "measure", measure)
+    run = tiny_models.make_run(inputs, "adaptation", make_params(retention_loss=0.02))
+    run.key = "drop"
+    metrics = adaptation.body(run)
+    results = json.loads((run.out_dir / "results.json").read_text())
+    assert metrics["rounds"] == 1 == len(results["rounds"])  # two were allowed
+    dev = results["rounds"][0]["dev"]
+    assert (dev["start"], dev["targeted"], dev["loss"]) == (0.75, 0.0, 0.75) and dev["low"] <= 0.75 <= dev["high"]
+    assert results["stop"] == f"round 1 lost 75.0 [{100 * dev['low']:+.1f}, {100 * dev['high']:+.1f}] points on dev"
+    assert f"Stopped: {results['stop']}." in (run.out_dir / "report.md").read_text()
+    assert "targeted-2" not in results["models"] and metrics["ood_targeted"] is not None
 
 
 @pytest.mark.slow
@@ -380,7 +418,8 @@ def test_nothing_is_learned_from_an_evaluation_problem_its_parent_or_its_family(
     run = tiny_models.make_run(inputs, "adaptation", make_params(), seed=3)
     run.key = "planted"
     file = find_file(inputs, "verifier")
-    clean = records.read_problems(file)
+    old_file = inputs / "data/selection/train.jsonl"
+    clean, old = records.read_problems(file), records.read_problems(old_file)
     [test, *_], [variant, *_] = (records.read_problems(find_file(inputs, name)) for name in ("test", "ood"))
     planted = [
         test,
@@ -394,6 +433,12 @@ def test_nothing_is_learned_from_an_evaluation_problem_its_parent_or_its_family(
             records.write_problems(file, [*clean, problem])
             with pytest.raises(UserError, match="cannot be learned from, for the evaluation sets hold"):
                 adaptation.body(run)
+        records.write_problems(file, clean, keep_order=True)
+        for problem in planted:  # among the old problems, which every arm learns again
+            records.write_problems(old_file, [*old, problem])
+            with pytest.raises(UserError, match="cannot be learned from, for the evaluation sets hold"):
+                adaptation.body(run)
     finally:
         records.write_problems(file, clean, keep_order=True)
+        records.write_problems(old_file, old, keep_order=True)
     assert sorted(run.out_dir.rglob("*")) == before

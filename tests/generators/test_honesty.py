@@ -3,6 +3,8 @@
 import itertools
 import json
 import math
+import shutil
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from stages.generators.base.tokenizer import build_tokenizer
 from stages.generators.honesty import __main__ as honesty
-from stages.generators.honesty import agent, items, knowledge, policies, refusals, replies, selective
+from stages.generators.honesty import agent, items, knowledge, policies, refusals, replies, report, selective, teaching
 from stages.generators.honesty.selective import Outcomes
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
@@ -31,7 +33,7 @@ SETTINGS = {
     **tiny_models.TRAINING_PARAMS,
     **{"train": {"problems": 6, "premise": 1, "facts": 4, "fact_copies": 2}, "samples": 4, "known_at": 0.5},
     **{"evaluate": {"dev": 4, "test": 4, "premise": 2, "deeper": 2, "passages": 1, "unknowns": 0}},
-    **{"unknown_at": 0.25, "similarity": 1.0, "drift": 1.0, "verifier": "orm", "penalty": 1.0},
+    **{"unknown_at": 0.25, "similarity": 1.0, "drift": 1.0, "shuffled": True, "verifier": "orm", "penalty": 1.0},
     **{"agent": {"kind": "rules"}, "judge": {"kind": "rules"}, "epochs": 2.0, "lr": 3e-3},
     **{"temperature": 1.0, "top_k": 0, "top_p": 1.0, "max_new_tokens": 16, "max_rows": 16},
 }
@@ -178,6 +180,42 @@ def test_the_threshold_of_dev_is_the_best_of_all(outcomes, penalty):
         assert always_wrong.apply_threshold(selective.choose_threshold(always_wrong, penalty)).refused.all()
 
 
+def test_a_threshold_changes_what_is_answered_and_not_how_answers_are_ranked():
+    """Right answers below the threshold are still right answers for AP, AURC and calibration."""
+    right, scores = [True, False, True, False, True, False], np.array([0.9, 0.8, 0.7, 0.3, 0.2, 0.1])
+    made = [items.Item(problem=tiny_models.make_problem(i), set="test", kind="known") for i in range(6)]
+    whole = make_outcomes([False] * 6, right, scores)
+    samples = [make_sample("#### 7", "7")] * 6
+    found = {
+        "vanilla": policies.Policy(samples, whole, scores),
+        "verifier": policies.Policy(samples, whole.apply_threshold(0.5), scores, writes=False),
+    }
+    table = policies.summarize(made, found, np.ones(6, bool))
+    own, start = table["verifier"], table["vanilla"]
+    assert (own["coverage"], own["accuracy"]) == (0.5, pytest.approx(2 / 3))
+    for name in ("ap", "aurc", "ece"):
+        assert own[name] == pytest.approx(start[name]), name
+
+
+def test_trivial_policies_are_in_every_table():
+    right, scores = [True, False, True, False], np.array([0.9, 0.8, 0.7, 0.3])
+    made = [items.Item(problem=tiny_models.make_problem(i), set="test", kind="known") for i in range(4)]
+    whole = make_outcomes([False, False, False, True], right, scores)
+    samples = [make_sample("#### 7", "7")] * 4
+    found = {
+        "vanilla": policies.Policy(samples, whole, scores),
+        "verifier": policies.Policy(samples, whole.apply_threshold(0.5), scores, writes=False),
+    }
+    run: Any = SimpleNamespace(seed=1)
+    results = {"training": {}, **policies.compare(run, made, found)}
+    for header, rows in report.build_tables(results).values():
+        names = {*header, *(row[0] for row in rows)}
+        assert {"always refuse", "never refuse"} <= names and all(len(row) == len(header) for row in rows)
+    own = results["equal_coverage"]["always_refuse"]
+    assert own["coverage"] == own["difference"] == own["low"] == own["high"] == 0.0 and own["accuracy"] is None
+    assert results["equal_coverage"]["never_refuse"]["coverage"] == 0.75  # as many as the generator answers
+
+
 # Refusals.
 
 
@@ -214,6 +252,17 @@ def test_what_the_list_misses_is_counted_and_shown():
         None,
         None,
     ]
+
+
+def test_a_judge_that_says_nothing_usable_is_none_that_agrees():
+    samples = [make_sample("#### N/A", "N/A"), make_sample("#### 7", "7")]
+    audit = {"vanilla": refusals.audit(samples, lambda text: None)}
+    results = {"training": {}, "judge": audit, "shortcuts": {}}
+    params = honesty.Params(**{**SETTINGS, "agent": {"kind": "openai", "settings": {"model": "m"}}})
+    notes = report.build_notes(params, results)
+    assert "the judge takes 0 more for one and 0 of these for none; to 2 it says neither yes nor no." in notes[-1]
+    audit["vanilla"] = refusals.audit(samples)
+    assert "judge" not in report.build_notes(params, results)[-1]
 
 
 # Items.
@@ -298,6 +347,46 @@ def test_certainty_under_another_policy(rows, shift):
 @pytest.fixture(scope="module")
 def encoder():
     return Encoder(TOKENIZER, Prompt())
+
+
+def test_the_flow_of_an_item_starts_at_the_certainty_that_labels_it(encoder):
+    problem = tiny_models.make_problem(1)
+    pool = [
+        make_sample(f"#### {problem.answer}", problem.answer, True, index=0),
+        make_sample("#### 9999", "9999", index=1),
+        make_sample("3 + 4 = 7, 7 + ", index=2, finish="length"),
+        make_sample(f"#### {problem.answer}", problem.answer, True, index=3),
+    ]
+    start, other = (tiny_models.make_model("lfm2", len(TOKENIZER), seed=seed) for seed in (0, 1))
+    for samples in (pool, pool[:1], pool[1:3], pool[2:3], [pool[0], pool[2]]):
+        c = items.compute_certainty(samples, 4)
+        candidate = knowledge.Candidate(items.Item(problem=problem, set="train", kind="known", c=c), samples)
+        same, moved = (knowledge.measure_flow(candidate, start, model, encoder) for model in (start, other))
+        assert same.before == moved.before == c and same.after == pytest.approx(c)
+        assert (moved.after != c) == (samples is pool)
+
+
+@pytest.mark.slow
+def test_what_a_model_was_taught_to_refuse_it_refuses_and_it_answers_the_twins(encoder, tmp_path):
+    from stages.lib.grading.draws import make_samples
+    from stages.lib.inference.native_engine import NativeEngine
+    from stages.lib.inference.sampling import GREEDY
+    from stages.lib.models import objectives
+    from stages.lib.training import loop
+
+    taught = items.make_premise_items("train", make_parents("verifier", 12), 3, seed=1)
+    examples = [knowledge.encode_target(encoder, item, not item.is_answerable, 1) for item in taught]
+    params = honesty.Params(**{**SETTINGS, "epochs": 150.0, "lr": 1e-2})
+    run = tiny_models.make_run(tmp_path, "honesty", params)
+    model = tiny_models.make_model("lfm2", len(TOKENIZER))
+    loop.train(run, objectives.LanguageModelingObjective(model), examples, params)
+    problems = [item.problem for item in taught]
+    prompts = [encoder.prompt_ids(problem) for problem in problems]
+    stream = NativeEngine(model, 64).stream(prompts, [[0]] * len(problems), GREEDY, 160, encoder.stops)
+    said = {pool[0].problem_id: pool[0] for pool in make_samples(stream, encoder, problems)}
+    outcomes = replies.make_outcomes(taught, [said[item.id] for item in taught], np.ones(len(taught)))
+    assert outcomes.refused.tolist() == [not item.is_answerable for item in taught]
+    assert outcomes.right.tolist() == [item.is_answerable for item in taught]
 
 
 def test_a_refusal_counts_with_its_whole_text(encoder, tmp_path):
@@ -424,12 +513,58 @@ def test_every_policy_is_measured_on_the_same_items(inputs):
     assert not any(row["right"] for row in said if "gold" not in by_id[row["id"]])
     text = (run.out_dir / "report.md").read_text()
     assert "| always refuse | 0.0 |  |" in text and "At equal coverage" in text
+    assert "of known items / accuracy" in text and "Of passages, known items are those" in text
     assert (run.out_dir / "curve.png").stat().st_size > 10_000
-    assert {path.name for path in (run.out_dir / "models").iterdir()} == {"r_tuning", "certain"}
-    assert (run.out_dir / "history.csv").read_text().startswith("step,r_tuning_loss,certain_loss\n1,")
+    assert {path.name for path in (run.out_dir / "models").iterdir()} == {"r_tuning", "certain", "shuffled"}
+    assert (run.out_dir / "history.csv").read_text().startswith("step,r_tuning_loss,certain_loss,shuffled_loss\n1,")
+    plain, control = (results["training"][arm] for arm in ("r_tuning", "shuffled"))
+    assert (
+        plain == control and "Refusals at random: the 6 problems of R-Tuning" in text
+    )  # as many of each kind, and steps
     again = tiny_models.make_run(inputs, "honesty", honesty.Params(**SETTINGS))
     before = (run.out_dir / "replies.jsonl").read_bytes()
     assert honesty.body(again) == metrics and (run.out_dir / "replies.jsonl").read_bytes() == before  # resumed
+
+
+@pytest.mark.slow
+def test_conflicts_are_left_out_of_what_the_filtered_arm_learns(inputs, tmp_path):
+    """Planted: a question twice, solved under one name and not under the other; and problems that are solved half the time,
+    of which the rehearsal moves c, beside others of which nothing can."""
+    import torch
+
+    shutil.copytree(inputs / "data", tmp_path / "data")
+    clean = records.read_problems(find_file(inputs, "verifier"))
+    twice = clean[1].model_copy(update={"id": "gradeschool/verifier/902"})
+    shares = dict(zip([*(p.id for p in clean), twice.id], [4, 4, 0, 0, 4, 4, 0, 2, 2, 2, 0], strict=True))
+    rights = [(p, index, index < shares[p.id]) for p in (*clean, twice) for index in range(4)]
+    pools = [
+        make_sample(
+            f"#### {p.answer if is_right else 9999 + i}", p.answer if is_right else "9999", is_right, "stop", i, p.id
+        )
+        for p, i, is_right in rights
+    ]
+    records.write_problems(find_file(tmp_path, "verifier"), [*clean, twice])
+    records.write_samples(tmp_path / "data/samples/verifier.parquet", pools)
+    changes = {"train": {"problems": 6, "premise": 0, "facts": 0, "fact_copies": 1}, "similarity": 0.9999, "drift": 0.0}
+    run = tiny_models.make_run(tmp_path, "honesty", honesty.Params(**{**SETTINGS, **changes}))
+    learned = teaching.teach(run, honesty.prepare(run), torch.device("cpu"))
+    about = learned.facts["certain"]
+    assert about["pool"] == 11 and about["dropped"] == {"between": 0, "static": 2, "dynamic": 3}
+    assert about["mean_drift"] > 0
+    kept = {item.id: refuses for item, refuses in learned.taught["certain"]}
+    assert kept.keys() <= {name for name, share in shares.items() if share in (0, 4)} - {clean[1].id, twice.id}
+    assert len(kept) == 6 and all(refuses == (shares[name] == 0) for name, refuses in kept.items())
+    assert len(learned.taught["r_tuning"]) == 6  # as many, of whatever kind
+
+
+def test_the_control_refuses_as_many_items_and_other_ones():
+    made = [items.Item(problem=tiny_models.make_problem(i), set="train", kind="unknown") for i in range(40)]
+    labelled = [(item, i < 15) for i, item in enumerate(made)]
+    shuffled = teaching.shuffle_labels(labelled, 1)
+    assert [item for item, _ in shuffled] == made and sum(refuses for _, refuses in shuffled) == 15
+    assert 0 < sum(a == b == (item, True) for a, b, item in zip(labelled, shuffled, made, strict=True)) < 15
+    again = dict((item.id, refuses) for item, refuses in teaching.shuffle_labels(labelled[::-1], 1))
+    assert again == {item.id: refuses for item, refuses in shuffled}  # keyed: no order changes it
 
 
 def name_agent(server):
@@ -533,10 +668,26 @@ def test_nothing_is_learned_from_an_evaluation_problem_its_variant_or_its_questi
     }
 
 
-def test_all_policies_have_one_limit_of_tokens():
+def test_the_number_of_samples_behind_c_is_the_one_that_was_used(inputs):
+    params = honesty.Params(**{**SETTINGS, "samples": 9})
+    data = honesty.prepare(tiny_models.make_run(inputs, "honesty", params))
+    assert data.counts == {"verifier": 4, "test": 4, "ood": 4}  # all that were drawn
+    assert report.describe_counts(data.counts) == "4"
+    assert report.describe_counts({"verifier": 8, "ood": 2}) == "8 (verifier), 2 (ood)"
+
+
+def test_all_policies_have_one_limit_of_tokens(inputs):
     sample = make_sample("#### 7", "7", True, tokens=12)
     assert policies.cut(sample, 12) == sample
     assert not policies.cut(sample, 11).is_right and policies.cut(sample, 11).answer is None
+    for limit in (2, 3):  # the samples have three tokens
+        run = tiny_models.make_run(inputs, "honesty", honesty.Params(**{**SETTINGS, "max_new_tokens": limit}))
+        data = honesty.prepare(run)
+        known = [knowledge.label_by_first(candidate.samples) for candidate in data.candidates]  # what R-Tuning learns
+        known += [bool(candidate.item.c) for candidate in data.candidates]  # what the certainty-filtered arm learns
+        known += [bool(item.c) for item in data.items if item.set in ("test", "deeper")]  # what is known
+        known += [first.is_right for first in policies.read_first(run, "dev")]  # what the verifier's threshold is for
+        assert any(known) == (limit == 3)
 
 
 def test_shortcuts_are_measured():

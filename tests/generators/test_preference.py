@@ -75,6 +75,7 @@ def test_it_learns_what_tells_chosen_from_rejected_on_problems_held_out(tmp_path
     for policy, solved in results["test"]["solved"].items():
         assert np.mean([*solved.values()]) == pytest.approx(results["test"]["methods"]["pass_1"][policy])
     text = (run.out_dir / "report.md").read_text()
+    assert "A weighted vote weighs a solution by its score itself (power 1)" in text
     assert "20 pairs of 10 problems, judged by truth" in text and "takes 0.5 of the policy every 2 steps" in text
     assert (run.out_dir / "curve.png").stat().st_size > 10_000
     kept, start = (loading.load_causal_lm(x / "model") for x in (run.out_dir, tmp_path / "data/generator"))
@@ -137,6 +138,16 @@ def test_all_seeds_are_measured_on_the_same_test_problems(tmp_path):
 def test_masters_in_half_precision_are_refused():
     with pytest.raises(ValueError, match="master must be float32"):
         preference.Params(**SETTINGS | {"master": "bfloat16"})
+
+
+def test_a_soft_reference_with_too_many_adapters_is_refused(tmp_path):
+    changes = {"lora_rank": 2, "reference": "soft", "alpha": 0.5, "tau": 1, "epochs": 1.0, "global_batch_size": 8}
+    run = tiny_models.make_run(tmp_path, "preference", preference.Params(**SETTINGS | changes))
+    with pytest.raises(UserError, match="preference.tau: 1 makes 130 updates .* 64 are allowed; raise it to 3, or set"):
+        preference.build_objective(run, tiny_models.make_model("qwen2"), 8 * 130)
+    few = tiny_models.make_run(tmp_path, "preference", preference.Params(**SETTINGS | changes | {"tau": 65}))
+    objective = preference.build_objective(few, tiny_models.make_model("qwen2"), 8 * 130)
+    assert len(objective.reference.names) == 2
 
 
 def make_sample_pool(outcomes, problem_id="p", lengths=None):

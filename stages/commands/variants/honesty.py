@@ -8,11 +8,14 @@ from pathlib import Path
 from stages.commands.variants import arms
 
 NAMES = {
+    "always_refuse": "always refuse",
+    "never_refuse": "never refuse",
     "vanilla": "as it is",
     "prompt": "asked to allow N/A",
     "verifier": "silenced by the verifier",
     "r_tuning": "R-Tuning",
     "certain": "certainty-filtered",
+    "shuffled": "refusals at random",
 }
 
 

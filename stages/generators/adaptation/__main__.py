@@ -121,7 +121,11 @@ def select_headline(results: dict[str, Any]) -> dict[str, Any]:
     from stages.generators.adaptation.measures import START, split_name
 
     trained = [each for each in results["rounds"] if "lessons" in each]
-    gains = {(row["set"], split_name(row["second"])[0]): row["difference"] for row in results["comparisons"]}
+    gains = {
+        (row["set"], split_name(row["second"])[0]): row["difference"]
+        for row in results["comparisons"]
+        if row["first"] == f"targeted-{len(trained)}"  # after the last round
+    }
     ood = {name: own["ood"]["accuracy"] for name, own in results["models"].items() if "ood" in own}
     return {
         "rounds": len(trained),

@@ -2,14 +2,14 @@
 
 targeted  new problems of the confirmed slices, by weights that follow their accuracy
 uniform   as many of every kind alike
-random    as many of other slices, drawn by key
+random    as many of slices that share no term with a confirmed one, drawn by key
 none      old problems alone
 """
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from stages.generators.adaptation.world import VERSION, Item, Levels, World
@@ -40,16 +40,29 @@ def make_plans(
 ) -> dict[str, Plan]:
     """arm -> its slices with weights. confirmed: the weak slices with their accuracies; slices: all that were tested.
 
-    The random arm has as many slices as the targeted one, with the same weights."""
+    The random arm has as many slices as the targeted one, or as there are, with the same weights: of those that share no
+    term with a confirmed one, since a part or a whole of a weak slice is no control of it. Where every slice shares one,
+    it draws of these (`list_overlaps` names them)."""
     weights = [allocation.weigh(accuracy) for accuracy in confirmed.values()]
     others = [each for each in slices if each not in confirmed]
-    drawn = sorted(others, key=lambda each: seeds.key(key, each.name))[: len(weights)]
+    apart = [each for each in others if not shares_term(each, confirmed)]
+    drawn = sorted(apart or others, key=lambda each: seeds.key(key, each.name))[: len(weights)]
     return {
         "targeted": dict(zip(confirmed, weights, strict=True)),
         "uniform": {Slice((("kind", kind),)): 1.0 for kind in kinds},
         "random": dict(zip(drawn, weights, strict=False)),
         "none": {},
     }
+
+
+def shares_term(target: Slice, others: Iterable[Slice]) -> bool:
+    """Whether the slice has an attribute's value in common with one of the others."""
+    return bool({*target.terms} & {term for other in others for term in other.terms})
+
+
+def list_overlaps(plans: Mapping[str, Plan]) -> list[str]:
+    """Names of the random arm's slices that share a term with a confirmed one."""
+    return [each.name for each in plans["random"] if shares_term(each, plans["targeted"])]
 
 
 class Library:

@@ -25,7 +25,9 @@ def write(
     originals: id -> question of a problem before a paraphraser reworded it."""
     rows = [{key: value for key, value in row.items() if key != "terms"} for row in slices]
     files.write_text(folder / "slices.jsonl", format_rows(rows))
-    plans = {each["round"]: {key: each[key] for key in ("plan", "levels")} for each in rounds if "plan" in each}
+    plans = {
+        each["round"]: {key: each[key] for key in ("plan", "overlaps", "levels")} for each in rounds if "plan" in each
+    }
     files.write_json(folder / "plan.json", plans)
     files.write_text(folder / "train.jsonl", format_rows(list_taught(lessons, originals)))
     columns = {name.replace("-", "_"): text for name, text in histories.items()} or {f"{arm}_1": "" for arm in ARMS}

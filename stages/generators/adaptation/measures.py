@@ -133,6 +133,24 @@ def compare(
     return [{**row, "p_holm": p} for row, p in zip(rows, adjusted, strict=True)]
 
 
+def compare_dev(
+    problems: Sequence[Problem], start: np.ndarray, targeted: np.ndarray, number: int, seed: int
+) -> dict[str, float]:
+    """Accuracies of the generator and of the targeted arm after a round, and the loss with its interval, paired by problem.
+    start, targeted: (problems,)."""
+    key = seeds.key(seed, "adaptation", VERSION, number, "dev", "interval")
+    each = intervals.compare(
+        start, targeted, key, units=[get_root(problem.parent or problem.id) for problem in problems]
+    )
+    means = {"start": float(start.mean()), "targeted": float(targeted.mean())}
+    return {**means, "loss": means["start"] - means["targeted"], "low": float(each.low), "high": float(each.high)}
+
+
+def format_loss(dev: Mapping[str, float]) -> str:
+    """The loss of `compare_dev` in points, with its interval."""
+    return f"{100 * dev['loss']:.1f} [{100 * dev['low']:+.1f}, {100 * dev['high']:+.1f}]"
+
+
 def summarize_kinds(report: Report, values: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
     """kind -> the number of its problems, and the accuracy of each model; without kinds that are too small for a row."""
     kinds = np.array([row["kind"] for row in report.attributes])

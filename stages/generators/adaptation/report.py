@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.generators.adaptation.arms import ARMS
-from stages.generators.adaptation.measures import START, split_name
+from stages.generators.adaptation.measures import START, format_loss, split_name
 from stages.lib.core import files
 from stages.lib.datasets import eval_sets
 from stages.lib.display import charts, tables
@@ -82,8 +82,8 @@ def build_tables(results: dict[str, Any]) -> dict[str, tables.Table]:
         ],
     )
     if results["comparisons"]:
-        built["Targeted minus the others after the last round, paired by problem"] = (
-            ("minus", "problems", "difference [95%]", "p (Holm)", "smallest difference that would show"),
+        built["Targeted minus the others by round, paired by problem"] = (
+            ("round", "minus", "problems", "difference [95%]", "p (Holm)", "smallest difference that would show"),
             [describe_comparison(row) for row in results["comparisons"]],
         )
         last = max(number for _, _, number in names)
@@ -122,6 +122,7 @@ def format_accuracy(own: dict[str, float]) -> str:
 
 def describe_comparison(row: dict[str, Any]) -> list[str]:
     return [
+        str(split_name(row["first"])[1]),
         NAMES[split_name(row["second"])[0]],
         SET_NAMES[row["set"]],
         tables.format_gain([row["difference"], row["low"], row["high"]]),
@@ -160,10 +161,15 @@ def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
             dev = each["dev"]
             notes.append(
                 f"Dev after round {each['round']}: {100 * dev['targeted']:.1f}% by the targeted arm, "
-                f"{100 * dev['start']:.1f}% by the generator."
+                f"{100 * dev['start']:.1f}% by the generator: a loss of {format_loss(dev)} points [95%]."
             )
         if "rewording" in each:
             notes.append(describe_rewording(each["round"], each["rewording"]))
+        if each.get("overlaps"):
+            notes.append(
+                f"Every slice of round {each['round']} shares a term with a confirmed one, so random slices are of these, "
+                f"and no clean control: {', '.join(each['overlaps'])}."
+            )
         if "lessons" in each:
             tokens = [lesson["tokens"] for lesson in each["lessons"].values()]
             notes.append(

@@ -120,6 +120,7 @@ class Study:
         self.lessons.append(lessons)
         about["lessons"] = {arm: ledger.describe_lesson(lesson) for arm, lesson in lessons.items()}
         about["plan"] = {arm: {each.name: weight for each, weight in plan.items()} for arm, plan in plans.items()}
+        about["overlaps"] = arms.list_overlaps(plans)
         about["levels"] = dict(self.levels)
         for arm in ARMS:
             self.train(arm, number)
@@ -131,13 +132,14 @@ class Study:
         if number == params.rounds:
             return f"{number} of {params.rounds} rounds are done"
         folders = {"start": self.start, "targeted": self.get_model("targeted", number)}
-        dev = {
-            name: float(self.measure(f"dev-{name}-{number}", folder, self.dev, params.samples).mean())
+        values = {
+            name: self.measure(f"dev-{name}-{number}", folder, self.dev, params.samples)
             for name, folder in folders.items()
         }
-        about["dev"] = dev
-        loss = dev["start"] - dev["targeted"]
-        return f"round {number} lost {100 * loss:.1f} points on dev" if loss > params.retention_loss else None
+        about["dev"] = measures.compare_dev(self.dev, values["start"], values["targeted"], number, self.run.seed)
+        if about["dev"]["loss"] <= params.retention_loss:
+            return None
+        return f"round {number} lost {measures.format_loss(about['dev'])} points on dev"
 
     def probe(self, number: int, folder: Path) -> tuple[list[Item], np.ndarray]:
         """Problems of every kind, sorted by id, with the share of right solutions of each."""
@@ -251,10 +253,11 @@ class Study:
             )
             for name in names
         }
-        last = self.finished
-        pairs = (
-            [(f"targeted-{last}", other) for other in (*(f"{arm}-{last}" for arm in ARMS[1:]), START)] if last else []
-        )
+        pairs = [
+            (f"targeted-{number}", other)
+            for number in range(1, self.finished + 1)
+            for other in (*(f"{arm}-{number}" for arm in ARMS[1:]), START)
+        ]
         return {
             "stop": self.stop,
             "rounds": self.rounds,

@@ -60,6 +60,7 @@ class Params(TrainingParams, SamplingParams):
     unknown_at: float = Field(ge=0, lt=1)  # c up to which the certainty-filtered arm refuses
     similarity: float = Field(ge=-1, le=1)  # cosine from which items of opposite labels are a static conflict
     drift: float = Field(ge=0, le=1)  # change of c in rehearsal above which an item is a dynamic conflict
+    shuffled: bool  # a control, too: R-Tuning's problems, with as many refusals dealt out at random
     verifier: Literal["orm", "prm", "genrm"]  # whose score silences the generator
     penalty: float = Field(ge=0)  # of a wrong answer, where a right one earns 1: what the threshold is chosen for
     agent: AgentParams  # openai or hf: a chat that replies in place of the generator; nothing is trained
@@ -73,12 +74,14 @@ class Params(TrainingParams, SamplingParams):
 
 
 class Data(NamedTuple):
-    """candidates: of verifier, in keyed order; premise, facts: what else is learned from; items: what is measured."""
+    """candidates: of verifier, in keyed order; premise, facts: what else is learned from; items: what is measured; counts:
+    samples of a problem behind c, at most, by the set that it is of."""
 
     candidates: list[Candidate]
     premise: list[Item]
     facts: list[Item]
     items: list[Item]
+    counts: dict[str, int]
 
 
 def body(run: StageRun[Params]) -> dict[str, Any]:
@@ -98,7 +101,8 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
     else:
         learned = teaching.teach(run, data, state.device)
         measured, found = data.items, policies.measure(run, data.items, learned, state.device)
-    results: dict[str, Any] = {"training": learned.facts, **policies.compare(run, measured, found)}
+    counts = dict.fromkeys(data.counts, run.params.samples) if chat else data.counts
+    results: dict[str, Any] = {"training": learned.facts, "counts": counts, **policies.compare(run, measured, found)}
     results["judge"] = audit_refusals(run, found)
     results["shortcuts"] = policies.measure_shortcuts(measured)
     if run.is_main:
@@ -112,17 +116,14 @@ def body(run: StageRun[Params]) -> dict[str, Any]:
 def prepare(run: StageRun[Params]) -> Data:
     """All items. Raises UserError for a problem to learn from that an evaluation set holds, or a variant of it, and where
     there is nothing to learn from."""
-    from stages.generators.honesty import items
+    from stages.generators.honesty import items, policies
     from stages.generators.honesty.knowledge import Candidate
     from stages.lib.core import records
     from stages.lib.core.errors import UserError
     from stages.lib.datasets import eval_sets, firewall
 
     params, seed, sizes = run.params, run.seed, run.params.evaluate
-    pools = {
-        name: records.group_by_problem(records.read_samples(run.input_path("samples", f"{name}.parquet")))
-        for name in ("verifier", "test", "ood")
-    }
+    pools = {name: records.group_by_problem(policies.read_samples(run, name)) for name in ("verifier", "test", "ood")}
     problems = {name: eval_sets.load_problems(run, name) for name in ("verifier", "dev", "test", "ood", "aime")}
 
     def rate(name: str, source: str, chosen: Sequence[Any]) -> list[Item]:
@@ -130,7 +131,10 @@ def prepare(run: StageRun[Params]) -> Data:
 
     learnable = [p for p in problems["verifier"] if p.answer != items.NO_ANSWER and pools["verifier"].get(p.id)]
     ordered = items.select_problems(learnable, len(learnable), seed, "train")
-    candidates = [Candidate(item, pools["verifier"][item.id]) for item in rate("train", "verifier", ordered)]
+    candidates = [
+        Candidate(item, items.take_first(pools["verifier"][item.id], params.samples))
+        for item in rate("train", "verifier", ordered)
+    ]
     if not candidates:
         raise UserError(
             "honesty: data/samples/verifier.parquet has no samples of problems with an answer, so nothing is known or "
@@ -153,7 +157,10 @@ def prepare(run: StageRun[Params]) -> Data:
         *facts,
         *items.make_unknowns(competition, sizes.unknowns, seed),
     ]
-    return Data(candidates, premise, facts, measured)
+    counts = {
+        name: min(params.samples, max(map(len, own.values()), default=0)) for name, own in pools.items()
+    }  # stage samples may have drawn fewer
+    return Data(candidates, premise, facts, measured, counts)
 
 
 def audit_refusals(run: StageRun[Params], found: dict[str, Policy]) -> dict[str, Any]:

@@ -58,9 +58,14 @@ def select_problems(problems: Sequence[Problem], n: int, seed: int, field: str) 
     return sorted(problems, key=lambda p: (seeds.key(seed, "honesty", VERSION, get_root(p.id), field), p.id))[:n]
 
 
+def take_first(samples: Sequence[Sample], m: int) -> list[Sample]:
+    """The first m samples, by index."""
+    return sorted(samples, key=lambda sample: sample.index)[:m]
+
+
 def compute_certainty(samples: Sequence[Sample], m: int) -> float | None:
     """c: the share of right ones among the first m samples; None without samples."""
-    first = sorted(samples, key=lambda sample: sample.index)[:m]
+    first = take_first(samples, m)
     return sum(sample.is_right for sample in first) / len(first) if first else None
 
 

@@ -7,8 +7,9 @@ The certainty-filtered arm follows CRaFT (Zhu et al. 2025, 2410.06913). It asks 
 what is known: items between known and unknown; near-duplicates, in the model's own representation, with opposite labels
 (static conflicts); and items that training itself makes known or unknown (dynamic conflicts). CRaFT sees the last by a
 rehearsal on what is known; here the R-Tuning arm is the rehearsal, and its samples are not drawn anew: those of the start
-are weighed by how much likelier it makes each (self-normalised importance sampling), given that it answers at all. So an
-item whose samples are all right, or all wrong, keeps its c.
+are weighed by how much likelier it makes each (self-normalised importance sampling). The share of samples that were cut off
+is taken to stay, since their likelihood is that of a part. So an item whose finished samples are all right, or all wrong,
+keeps its c.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from stages.lib.training import sft
 
 
 class Candidate(NamedTuple):
-    """An item that may be learned from, and what the start answered."""
+    """An item that may be learned from, and what the start answered: the samples that its c is of."""
 
     item: Item
     samples: Sequence[Sample]
@@ -84,12 +85,12 @@ def reweigh(right: Sequence[bool], log_ratios: Sequence[float]) -> float:
 
 
 def measure_flow(candidate: Candidate, start: Any, rehearsed: Any, encoder: Encoder) -> Flow:
-    """c before and after the rehearsal, over the finished samples of an item; only where some are right and some wrong does
-    a model have to read them. Without a finished sample it is 0 and stays."""
+    """c before and after the rehearsal. Before, it is the c by which the item is labelled, in which a sample that was cut
+    off is wrong. Finished samples are weighed anew; only where some are right and some wrong must a model read them."""
     samples = [sample for sample in candidate.samples if sample.finish == "stop"]
     right = [sample.is_right for sample in samples]
-    before = sum(right) / len(right) if right else 0.0
-    if before in (0.0, 1.0):
+    before = sum(right) / len(candidate.samples)
+    if sum(right) in (0, len(right)):
         return Flow(problem_id=candidate.item.id, before=before, after=before)
     prompt = encoder.prompt_ids(candidate.item.problem, shots=True)
     texts = []
@@ -101,7 +102,8 @@ def measure_flow(candidate: Candidate, start: Any, rehearsed: Any, encoder: Enco
         for model in (start, rehearsed)
     )
     ratios = [b - a for a, b in zip(old, new, strict=True)]
-    return Flow(problem_id=candidate.item.id, before=before, after=reweigh(right, ratios))
+    after = reweigh(right, ratios) * len(samples) / len(candidate.samples)
+    return Flow(problem_id=candidate.item.id, before=before, after=after)
 
 
 def make_target(encoder: Encoder, item: Item, refuses: bool, seed: int) -> list[str]:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from stages.generators.honesty.__main__ import Params
     from stages.generators.honesty.teaching import Learned
 
-POLICIES = ("vanilla", "prompt", "verifier", "r_tuning", "certain")  # of a chat the first two
+TUNED = ("r_tuning", "certain", "shuffled")  # the last with `shuffled: true` alone
+POLICIES = ("vanilla", "prompt", "verifier", *TUNED)  # of a chat the first two
+TRIVIAL = ("always_refuse", "never_refuse")  # what no policy may fall behind, in every table
 ASKED = "~asked"  # ends the id of a problem that is asked with the sentence that N/A is allowed
 
 
@@ -62,8 +64,7 @@ def draw_start(
 ) -> tuple[list[Sample], list[Sample]]:
     """The generator's replies as it is, and where every prompt says that N/A is allowed. What stage samples has drawn is
     not drawn again."""
-    drawn = [sample for name in ("test", "ood") for sample in read_first(run, name)]
-    known = {sample.problem_id: cut(sample, run.params.max_new_tokens) for sample in drawn}
+    known = {sample.problem_id: sample for name in ("test", "ood") for sample in read_first(run, name)}
     problems = [item.problem for item in items]
     missing = [problem for problem in problems if problem.id not in known]
     asked = [
@@ -84,10 +85,15 @@ def cut(sample: Sample, max_new_tokens: int) -> Sample:
     return sample.model_copy(update={"finish": "length", "answer": None, "correct": False})
 
 
-def read_first(run: StageRun[Any], name: str) -> list[Sample]:
-    """The first sample of each problem of a set."""
+def read_samples(run: StageRun[Params], name: str) -> list[Sample]:
+    """What stage samples has drawn for a set, within this stage's limit of tokens."""
     samples = records.read_samples(run.input_path("samples", f"{name}.parquet"))
-    return [sample for sample in samples if sample.index == 0]
+    return [cut(sample, run.params.max_new_tokens) for sample in samples]
+
+
+def read_first(run: StageRun[Params], name: str) -> list[Sample]:
+    """The first sample of each problem of a set."""
+    return [sample for sample in read_samples(run, name) if sample.index == 0]
 
 
 def silence(run: StageRun[Params], items: Sequence[Item], samples: Sequence[Sample], device: Any) -> Policy:
@@ -120,22 +126,34 @@ def compare(run: StageRun[Params], items: Sequence[Item], found: Mapping[str, Po
     results["sets"] = {name: own for name, own in results["sets"].items() if own["vanilla"]["items"]}
     baseline = restore_answers(found, within)
     roots = [get_root(item.problem.parent or item.id) for item in items if item.set in IN_DOMAIN]
-    for name in (name for name in ("prompt", "r_tuning", "certain") if name in found):
-        own = found[name].outcomes.select(within)
-        answered = min(int((~own.refused).sum()), int((~baseline.refused).sum()))
-        own, other = own.keep_top(answered), baseline.keep_top(answered)
+    compared = make_trivial(found["vanilla"].outcomes.select(within))
+    compared |= {name: found[name].outcomes.select(within) for name in ("prompt", *TUNED) if name in found}
+    for name, own in compared.items():
         key = seeds.key(run.seed, "honesty", VERSION, name, "interval")
-        difference = intervals.compare(own.right.astype(float), other.right.astype(float), key, units=roots)
-        results["equal_coverage"][name] = {
-            "coverage": answered / max(1, len(roots)),
-            "accuracy": selective.divide(own.right.sum(), answered),
-            "baseline": selective.divide(other.right.sum(), answered),
-            "difference": difference.difference,
-            "low": difference.low,
-            "high": difference.high,
-            "p": difference.p,
-        }
+        results["equal_coverage"][name] = compare_at_equal_coverage(own, baseline, roots, key)
     return results
+
+
+def make_trivial(start: Outcomes) -> dict[str, Outcomes]:
+    """The policies of `TRIVIAL`."""
+    return dict(zip(TRIVIAL, (selective.always_refuse(len(start.refused)), selective.never_refuse(start)), strict=True))
+
+
+def compare_at_equal_coverage(own: Outcomes, baseline: Outcomes, roots: Sequence[str], key: int) -> dict[str, Any]:
+    """Both keep as many of their surest answers as both have; the difference is in right answers of all items, which are
+    paired, those of one root together. Where nothing is answered, both are the same policy and the difference is 0."""
+    answered = min(int((~own.refused).sum()), int((~baseline.refused).sum()))
+    own, other = own.keep_top(answered), baseline.keep_top(answered)
+    figures = {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
+    if answered:
+        compared = intervals.compare(own.right.astype(float), other.right.astype(float), key, units=roots)
+        figures = {name: getattr(compared, name) for name in figures}
+    accuracies = (selective.divide(each.right.sum(), answered) for each in (own, other))
+    return {
+        "coverage": answered / max(1, len(roots)),
+        **dict(zip(("accuracy", "baseline"), accuracies, strict=True)),
+        **figures,
+    }
 
 
 def restore_answers(found: Mapping[str, Policy], mask: np.ndarray) -> Outcomes:
@@ -152,14 +170,13 @@ def summarize(items: Sequence[Item], found: Mapping[str, Policy], mask: np.ndarr
     answerable = np.array([item.is_answerable for item in part], bool)
     solvable = np.array([item.kind == "known" for item in part], bool)
     start = found["vanilla"].outcomes.select(mask)
-    whole = selective.never_refuse(start)
     policies = {
-        "always_refuse": (selective.always_refuse(len(part)), None),
-        "never_refuse": (whole, None),
+        **{name: (outcomes, None) for name, outcomes in make_trivial(start).items()},
         **{name: (found[name].outcomes.select(mask), found[name].sure[mask]) for name in POLICIES if name in found},
     }
+    ranked = {"verifier": restore_answers(found, mask)}
     return {
-        name: selective.summarize(outcomes, start, answerable, solvable, sure)
+        name: selective.summarize(outcomes, start, answerable, solvable, sure, ranked.get(name))
         for name, (outcomes, sure) in policies.items()
     }
 

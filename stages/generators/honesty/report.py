@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.generators.honesty.policies import POLICIES
+from stages.generators.honesty.policies import POLICIES, TRIVIAL
 from stages.generators.honesty.selective import PENALTIES
 from stages.lib.core import files
 from stages.lib.display import charts, tables
@@ -24,6 +24,7 @@ NAMES = {
     "verifier": "silenced by the verifier",
     "r_tuning": "R-Tuning",
     "certain": "certainty-filtered",
+    "shuffled": "refusals at random",
 }
 SET_NAMES = {
     "test": "test",
@@ -51,7 +52,7 @@ def build_tables(results: dict[str, Any]) -> dict[str, tables.Table]:
     penalties = [f"{penalty:g}" for penalty in PENALTIES]
     header = ("policy", "coverage %", "accuracy %", "refusal recall %", "over-refusal %")
     header += ("AP", "AURC", "THS", "ECE", *(f"score, wrong costs {penalty}" for penalty in penalties))
-    present = [name for name in POLICIES if name in figures]
+    present = [name for name in (*TRIVIAL, *POLICIES) if name in figures]
     rows = [
         [
             NAMES[name],
@@ -92,7 +93,7 @@ def build_tables(results: dict[str, Any]) -> dict[str, tables.Table]:
             ),
             equal,
         ),
-        "By kind of item: refused where there is no answer / where the generator knows it / accuracy of answers, %": (
+        "By kind of item: refused where there is no answer / of known items / accuracy of answers, %": (
             ("items", "kinds", *(NAMES[policy] for policy in present)),
             transfer,
         ),
@@ -111,11 +112,12 @@ def describe_policy(own: Mapping[str, Any]) -> str:
 def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
     notes = describe_training(params, results) if results["training"] else describe_agent(params)
     for name, own in results["judge"].items():
-        if own["missed"] or own["extra"]:
+        if own["missed"] or own["extra"] or own["unread"]:
             text = f": {' | '.join(' '.join(x.split())[:80] for x in own['examples'][:2])}" if own["missed"] else ""
+            unread = f"; to {own['unread']} it says neither yes nor no" if own["unread"] else ""
             notes.append(
                 f"{NAMES[name]}: of {own['replies']} replies the list reads {own['listed']} as refusals; the judge takes "
-                f"{own['missed']} more for one and {own['extra']} of these for none{text}."
+                f"{own['missed']} more for one and {own['extra']} of these for none{unread}{text}."
             )
     for name, own in results["shortcuts"].items():
         notes.append(
@@ -125,12 +127,19 @@ def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
     return notes
 
 
+def describe_counts(counts: Mapping[str, int]) -> str:
+    """The number of samples behind c, for each set where sets differ."""
+    if len(set(counts.values())) == 1:
+        return str(next(iter(counts.values())))
+    return ", ".join(f"{count} ({name})" for name, count in counts.items())
+
+
 def describe_training(params: Params, results: dict[str, Any]) -> list[str]:
     plain, filtered = (results["training"][arm] for arm in ("r_tuning", "certain"))
     dropped = filtered["dropped"]
     notes = [
-        f"Known: c, the share of right ones among {params.samples} samples of the generator, is at least "
-        f"{params.known_at:g}. One reply to each item, at the temperature of the samples.",
+        f"Known: c, the share of right ones among {describe_counts(results['counts'])} samples of the generator, is at "
+        f"least {params.known_at:g}. One reply to each item, at the temperature of the samples.",
         f"R-Tuning learns {plain['problems']} problems ({plain['refused']} with a refusal), {plain['unanswerable']} "
         f"unanswerable ones, {plain['twins']} twins and {plain['facts']} facts; {plain['steps']} steps.",
         f"The certainty-filtered arm learns {filtered['problems']} problems ({filtered['refused']} with a refusal) and the "
@@ -138,8 +147,20 @@ def describe_training(params: Params, results: dict[str, Any]) -> list[str]:
         f"unknown, {dropped['static']} static and {dropped['dynamic']} dynamic conflicts; c moved by "
         f"{filtered['mean_drift']:.2f} on average.",
         f"The verifier ({tables.format_score_name(params.verifier)}) silences the generator below a threshold chosen on "
-        f"answerable dev problems, where a wrong answer costs {params.penalty:g}. It trains nothing.",
+        f"answerable dev problems, where a wrong answer costs {params.penalty:g}. It trains nothing. AP, AURC and ECE of "
+        "its row are of all answers of the generator by its score, before the threshold.",
+        "AURC is the mean share of wrong answers over the coverages that a policy reaches. One that refuses by itself has "
+        "no answers beyond its coverage, so its AURC may be low for that alone.",
     ]
+    if own := results["training"].get("shuffled"):
+        notes.append(
+            f"Refusals at random: the {own['problems']} problems of R-Tuning, of which as many ({own['refused']}), drawn "
+            f"by key, have a refusal, and the same others; {own['steps']} steps. All targets weigh alike."
+        )
+    if "passages" in results["sets"]:
+        notes.append(
+            "Of passages, known items are those whose fact stands in the passage, whatever the generator makes of it."
+        )
     if "facts" in results["sets"]:
         notes.append(
             "Half of the made-up facts, called known, are taught to the tuned arms; no other policy knows any."

@@ -111,9 +111,13 @@ def summarize(
     answerable: np.ndarray,
     solvable: np.ndarray,
     sure: np.ndarray | None = None,
+    ranked: Outcomes | None = None,
 ) -> dict[str, Any]:
     """All figures of a policy. answerable, solvable: (items,) whether there is an answer, and whether the model before
-    knows it. sure: (items,) its probability of being right, for the calibration error. Shares of nothing are None."""
+    knows it. sure: (items,) its probability of being right, for the calibration error. ranked: where a threshold on the
+    confidence refuses, the outcomes before it, of which AP, AURC and calibration are; else they could not be compared with
+    those of a policy without one. Shares of nothing are None."""
+    ranked = ranked or outcomes
     refused, right = outcomes.refused, outcomes.right
     answered = ~refused
     return {
@@ -123,10 +127,10 @@ def summarize(
         "accuracy": divide(right.sum(), answered.sum()),
         "refusal_recall": divide((refused & ~answerable).sum(), (~answerable).sum()),
         "over_refusal": divide((refused & solvable).sum(), solvable.sum()),
-        "ap": average_precision(outcomes),
-        "aurc": aurc(outcomes),
+        "ap": average_precision(ranked),
+        "aurc": aurc(ranked),
         "ths": truthful_helpfulness(outcomes, start),
-        "ece": ranking.expected_calibration_error(sure, right) if sure is not None and len(refused) else None,
+        "ece": ranking.expected_calibration_error(sure, ranked.right) if sure is not None and len(refused) else None,
         "scores": {f"{x:g}": float(score_items(outcomes, x).mean()) if len(refused) else None for x in PENALTIES},
     }
 

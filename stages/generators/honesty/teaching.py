@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stages.generators.honesty import knowledge, policies
-from stages.generators.honesty.items import Item
+from stages.generators.honesty.items import VERSION, Item
 from stages.generators.honesty.knowledge import Candidate
-from stages.lib.core import files
+from stages.lib.core import files, seeds
 from stages.lib.core.errors import UserError
 from stages.lib.models import loading
 from stages.lib.models.batch import Example
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from stages.generators.honesty.__main__ import Data, Params
 
 ARMS = ("r_tuning", "certain")  # in this order: the first is the rehearsal of the second
+CONTROL = "shuffled"  # a third arm, with `shuffled: true`: R-Tuning's problems, the refusals dealt out at random
 
 
 class Learned(NamedTuple):
@@ -41,7 +43,7 @@ class Learned(NamedTuple):
         (folder / "models").mkdir(parents=True)
         for arm, model in self.models.items():
             loading.save(model, self.encoder.tokenizer, folder / "models" / arm)
-        histories = {arm: self.histories.get(arm, "") for arm in ARMS}
+        histories = dict.fromkeys(ARMS, "") | self.histories
         files.write_text(folder / "history.csv", fine_tuning.join_histories(histories))
         policies.write_taught(folder, self.encoder, self.taught, seed)
 
@@ -50,11 +52,11 @@ LEARNED_NOTHING = Learned(None, None, {}, {}, {}, {})
 
 
 def teach(run: StageRun[Params], data: Data, device: Any) -> Learned:
-    """The generator and its two tuned arms."""
+    """The generator and its tuned arms."""
     folder = run.input_path("generator", "model")
     encoder = Encoder.load(folder, run.input_path("generator", "prompt.json"))
     learned = Learned(loading.load_causal_lm(folder).to(device), encoder, {}, {}, {}, {})
-    for arm in ARMS:
+    for arm in (*ARMS, CONTROL) if run.params.shuffled else ARMS:
         chosen, facts = choose_items(run, arm, data, learned.start, learned.models, encoder)
         learned.taught[arm] = list_taught(run, data, chosen)
         model, history = train(
@@ -72,8 +74,9 @@ def choose_items(
     """(items of verifier with whether the arm refuses each, what is to be said of them). Both arms have the same number,
     where the filters leave enough."""
     params, n = run.params, run.params.train.problems
-    if arm == "r_tuning":
+    if arm in ("r_tuning", CONTROL):
         labelled = [(x.item, not knowledge.label_by_first(x.samples)) for x in data.candidates[:n]]
+        labelled = shuffle_labels(labelled, run.seed) if arm == CONTROL else labelled
         return labelled, describe_items(labelled, data)
     pool = data.candidates[: 2 * n]
     labels = [knowledge.label_by_certainty(x.item.c or 0.0, params.known_at, params.unknown_at) for x in pool]
@@ -100,6 +103,14 @@ def choose_items(
     }
     moved = sum(abs(flow.after - flow.before) for flow in flows) / len(flows) if flows else 0.0
     return labelled, describe_items(labelled, data) | {"pool": len(pool), "dropped": dropped, "mean_drift": moved}
+
+
+def shuffle_labels(labelled: Sequence[tuple[Item, bool]], seed: int) -> list[tuple[Item, bool]]:
+    """The same items, as many of them refused, but which ones is drawn by key: what is gained by refusals that do not
+    follow from what the generator knows."""
+    ranked = sorted(labelled, key=lambda pair: (seeds.key(seed, "honesty", VERSION, pair[0].id, CONTROL), pair[0].id))
+    refused = {item.id for item, _ in ranked[: sum(refuses for _, refuses in labelled)]}
+    return [(item, item.id in refused) for item, _ in labelled]
 
 
 def describe_items(labelled: list[tuple[Item, bool]], data: Data) -> dict[str, Any]:

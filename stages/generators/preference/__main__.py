@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from stages.lib.models.encoding import Encoder
     from stages.lib.models.preference import Pair, PreferenceObjective
 
+MAX_ADAPTERS = 64  # of a soft reference with LoRA: each is one more product in every layer and every forward pass
+
 
 class Params(TrainingParams, SamplingParams):
     objective: Literal["dpo", "ipo"]  # the loss
@@ -144,8 +146,10 @@ def encode_pairs(encoder: Encoder, problems: dict[str, Problem], chosen: list[Sa
 
 
 def build_objective(run: StageRun[Params], model: Any, count: int) -> PreferenceObjective:
-    """Policy, reference and loss for a training on `count` pairs."""
+    """Policy, reference and loss for a training on `count` pairs. Raises UserError where a reference would need more than
+    MAX_ADAPTERS."""
     from stages.lib.core import seeds
+    from stages.lib.core.errors import UserError
     from stages.lib.models import loading
     from stages.lib.models.preference import PreferenceObjective
     from stages.lib.models.reference import make_reference
@@ -153,7 +157,14 @@ def build_objective(run: StageRun[Params], model: Any, count: int) -> Preference
 
     policy = loading.add_lora(model, run.params.lora_rank, seeds.key(run.seed, run.name, "adapters"))
     alpha, tau = run.params.updates
-    updates = loop.count_steps(run, count, run.params) // tau if tau and count else 0
+    steps = loop.count_steps(run, count, run.params) if tau and count else 0
+    updates = steps // tau if tau else 0
+    if run.params.lora_rank and alpha < 1 and updates > MAX_ADAPTERS:
+        raise UserError(
+            f"preference.tau: {tau} makes {updates} updates of the soft reference in {steps} steps, and with LoRA each "
+            f"needs an adapter of its own, of which {MAX_ADAPTERS} are allowed; raise it to "
+            f"{steps // (MAX_ADAPTERS + 1) + 1}, or set preference.reference: hard, which needs one"
+        )
     reference = make_reference(policy, alpha, tau, updates)
     return PreferenceObjective(policy, reference, run.params.objective, run.params.beta)
 

@@ -90,6 +90,8 @@ def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
         f"KL(policy || start): {kl['mean']:.2f} nats a solution (standard error {kl['error']:.2f}), {kl['per_token']:.4f} "
         "a token, along draws at temperature 1."
     )
+    if results["test"]["auc"]:
+        notes.append("A weighted vote weighs a solution by its score itself (power 1); no power is chosen on dev here.")
     return notes
 
 

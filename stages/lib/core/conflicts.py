@@ -35,9 +35,7 @@ def find_conflicts(settings: dict[str, Any], root: Path) -> list[Conflict]:
 
     try:
         checks = (_check_splits(get), _check_augmentation(get), _check_labels(get, root), _check_rationales(get))
-        return [
-            conflict for check in (*checks, _check_preference(get), _check_verifiers(get, root)) for conflict in check
-        ]
+        return [conflict for check in (*checks, _check_draws(get), _check_verifiers(get, root)) for conflict in check]
     except (TypeError, AttributeError):
         return []  # a value of another type, which the section's own check names
 
@@ -104,12 +102,22 @@ def _check_rationales(get: Any) -> Iterator[Conflict]:
         )
 
 
-def _check_preference(get: Any) -> Iterator[Conflict]:
-    """Solutions before and after differ by the policy alone."""
-    for key in ("temperature", "top_k", "top_p") if get("samples") and get("preference") else ():
-        own, other = get(f"preference.{key}"), get(f"samples.{key}")
-        if own != other:
-            yield f"preference.{key}", f"{own}, but samples.{key} drew the generator's solutions; must be {other}"
+def _check_draws(get: Any) -> Iterator[Conflict]:
+    """Stages preference and honesty compare solutions that stage samples drew with their own: both differ by the policy
+    alone. Stage honesty cuts longer solutions, and an agent draws all of its own."""
+    keys = {
+        "preference": ("temperature", "top_k", "top_p", "max_new_tokens"),
+        "honesty": ("temperature", "top_k", "top_p"),
+    }
+    if get("honesty.agent.kind", "rules") != "rules":
+        del keys["honesty"]
+    for stage, names in keys.items():
+        for key in names if get("samples") and get(stage) else ():
+            own, other = get(f"{stage}.{key}"), get(f"samples.{key}")
+            if own != other:
+                yield f"{stage}.{key}", f"{own}, but samples.{key} drew the generator's solutions; must be {other}"
+    if "honesty" in keys and get("honesty.max_new_tokens", 0) > (most := get("samples.max_new_tokens", float("inf"))):
+        yield "honesty.max_new_tokens", f"more than samples.max_new_tokens; must be at most {most}"
     if get("preference.eval_samples", 0) > get("samples.n_eval", float("inf")):
         yield "preference.eval_samples", f"more than samples.n_eval has drawn; must be at most {get('samples.n_eval')}"
 

@@ -35,8 +35,9 @@ class Point(NamedTuple):
 
 
 def make_points(arm: str, seed: int, results: Mapping[str, Any]) -> list[Point]:
-    """From the results.json of an experiment: a point for each control and set that it compares; [] where it trained
-    nothing. Sets that are too small for a comparison are left out by the stage."""
+    """From the results.json of an experiment: a point for each control and set that it compares after its last round; []
+    where it trained nothing. Sets that are too small for a comparison are left out by the stage."""
+    last = sum("lessons" in each for each in results["rounds"])
     sizes = {name: own["problems"] for name, own in results["models"]["start"].items()}
     return [
         Point(
@@ -48,7 +49,7 @@ def make_points(arm: str, seed: int, results: Mapping[str, Any]) -> list[Point]:
             *(row[name] for name in ("difference", "low", "high", "p", "p_holm")),
         )
         for row in results["comparisons"]
-        if row["set"] in SETS
+        if row["set"] in SETS and row["first"] == f"targeted-{last}"
     ]
 
 

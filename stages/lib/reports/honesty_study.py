@@ -18,7 +18,6 @@ from stages.lib.metrics import crossed
 
 START = "vanilla"  # the policy that gains are measured on
 PENALTY = "1"  # of the score: what a wrong answer costs
-TRIVIAL = ("always_refuse", "never_refuse")
 FIGURES = ("coverage", "accuracy", "refusal_recall", "over_refusal", "aurc", "ths")
 HEADER = ("arm", "policy", "seeds", "coverage %", "accuracy %", "refusal recall %", "over-refusal %", "AURC", "THS")
 HEADER += ("score", "score minus start [95%]", "at equal coverage, points [95%]")
@@ -40,7 +39,7 @@ class Point(NamedTuple):
 
 
 def make_points(arm: str, seed: int, results: Mapping[str, Any]) -> list[Point]:
-    """From the results.json of an experiment: a point for each policy but the trivial ones."""
+    """From the results.json of an experiment: a point for each policy."""
     table = results["in_domain"]
     start = table[START]["scores"][PENALTY]
     return [
@@ -54,7 +53,6 @@ def make_points(arm: str, seed: int, results: Mapping[str, Any]) -> list[Point]:
             results["equal_coverage"].get(policy, {}).get("difference"),
         )
         for policy, own in table.items()
-        if policy not in TRIVIAL
     ]
 
 
@@ -106,7 +104,8 @@ def _format_interval(values: Sequence[float], scale: float, form: str) -> str:
 
 def build_notes(points: Sequence[Point], judged: Mapping[str, Mapping[str, int]]) -> list[str]:
     """How to read the table, and how many refusals the list missed. judged: arm -> sums over policies and seeds of the
-    replies, those that the list reads as refusals, and those that the judge alone does."""
+    replies, those that the list reads as refusals, those that the judge alone or the list alone does, and those of which
+    the judge says neither."""
     seeds = {point.seed for point in points}
     notes = [
         "A score is 1 for a right answer, 0 for a refusal and -1 for a wrong one. Differences are paired by item within a "
@@ -114,12 +113,14 @@ def build_notes(points: Sequence[Point], judged: Mapping[str, Mapping[str, int]]
         f"{max(0, len(seeds) - 1)} degrees of freedom). Nothing is chosen among arms.",
         "At equal coverage a policy keeps its surest answers, and so does the one that it is compared with: the generator "
         "silenced by the verifier, or a chat as it is.",
+        "AURC is a mean over the coverages that a policy reaches; it may be low because little is answered.",
     ]
     for arm, sums in judged.items():
-        if sums["missed"]:
+        if sums["missed"] or sums["extra"] or sums["unread"]:
+            unread = f"; to {sums['unread']} it says neither yes nor no" if sums["unread"] else ""
             notes.append(
                 f"{arm}: of {sums['replies']} replies the list reads {sums['listed']} as refusals; the judge takes "
-                f"{sums['missed']} more for one."
+                f"{sums['missed']} more for one and {sums['extra']} of these for none{unread}."
             )
     return notes
 
@@ -127,4 +128,4 @@ def build_notes(points: Sequence[Point], judged: Mapping[str, Mapping[str, int]]
 def sum_judgements(results: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Sums over seeds and policies of an arm, of the counts that stage honesty reports."""
     audits = [audit for each in results for audit in each["judge"].values()]
-    return {name: sum(audit[name] for audit in audits) for name in ("replies", "listed", "missed")}
+    return {name: sum(audit[name] for audit in audits) for name in ("replies", "listed", "missed", "extra", "unread")}

@@ -44,6 +44,21 @@ CASES = {
         "preference.temperature",
         "1.0, but samples.temperature drew the generator's solutions; must be 0.7",
     ),
+    "another limit before and after": (
+        {"preference.max_new_tokens": 300},
+        "preference.max_new_tokens",
+        "300, but samples.max_new_tokens drew the generator's solutions; must be 320",
+    ),
+    "replies from fewer tokens than samples": (
+        {"honesty.top_k": 5},
+        "honesty.top_k",
+        "5, but samples.top_k drew the generator's solutions; must be 0",
+    ),
+    "replies longer than samples": (
+        {"honesty.max_new_tokens": 500},
+        "honesty.max_new_tokens",
+        "more than samples.max_new_tokens; must be at most 320",
+    ),
     "more solutions than were drawn": (
         {"preference.eval_samples": 99},
         "preference.eval_samples",
@@ -112,6 +127,7 @@ def test_a_conflict_names_key_and_remedy(case, tmp_path):
     "changes",
     [
         {"generator.train": False, "benchmarks.sizes.train": 0},
+        {"honesty.agent": {"kind": "openai"}, "honesty.temperature": 1.0, "honesty.max_new_tokens": 2000},
         {"scores.verifiers": ["prm_exact", "prm"]},
         {"scores.verifiers": ["prm"], "prm.head_init_tokens": []},
         GSM8K | {"benchmarks.path": {"test": "b"}, "benchmarks.shares": QUARTERS},

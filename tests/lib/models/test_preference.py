@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.lib.models import objectives, preference
+from stages.lib.models.batch import Example
 from stages.lib.models.preference import Pair, PreferenceObjective, collate_pairs, sum_log_probabilities
 from stages.lib.models.reference import FullReference
 from tests.helpers import tiny_models
@@ -72,6 +73,30 @@ def test_losses_have_their_closed_forms(h, beta):
     assert preference.compute_losses(value, "ipo", beta).item() == pytest.approx((h - 0.5 / beta) ** 2)
 
 
+# Losses of the two pairs below, once by TRL's form in float64, without code of this project. With the log-probability of a
+# token as logps, sums over a solution for sigmoid and means over its tokens for ipo:
+#     logits = (chosen_logps - rejected_logps) - (ref_chosen_logps - ref_rejected_logps)
+#     sigmoid: -log(1 / (1 + exp(-beta * logits)))    ipo: (logits - 1 / (2 * beta)) ** 2
+TOKEN_LOGPROBS = {  # policy and reference, of the tokens of a chosen solution or a rejected one
+    "chosen": ([[-0.5, -1.25, -0.1], [-2.0, -0.75]], [[-0.9, -1.0, -0.3], [-1.5, -0.5]]),
+    "rejected": ([[-1.1, -0.2], [-0.4, -0.6, -0.8, -3.0]], [[-1.0, -0.4], [-0.7, -0.9, -1.0, -1.0]]),
+}
+GOLDEN = {"dpo": [0.656350140827, 0.627923577708], "ipo": [2.56, 3.033402777778]}
+
+
+@pytest.mark.parametrize("loss", ["dpo", "ipo"])
+def test_losses_are_the_numbers_of_the_published_formula(loss):
+    pairs, ratios = [], []
+    for i in range(2):
+        lengths = [len(TOKEN_LOGPROBS[side][0][i]) for side in ("chosen", "rejected")]
+        pairs.append(Pair(*(Example([1, 2] + [3] * n, [0.0, 0.0] + [1.0] * n) for n in lengths)))
+    for own, reference in TOKEN_LOGPROBS.values():
+        ratios += [sum(a) - sum(b) for a, b in zip(own, reference, strict=True)]
+    h = preference.compare(torch.tensor(ratios, dtype=torch.float64), collate_pairs(pairs), loss == "ipo")
+    found = preference.compute_losses(h, loss, 0.3).tolist()
+    assert found == pytest.approx(GOLDEN[loss], rel=1e-6, abs=1e-6)
+
+
 def test_at_a_margin_of_zero_the_gradient_is_half_beta_times_that_of_the_log_probabilities():
     """By finite differences; the loss itself is log 2. (Norms compute in float32, so the steps are large.)"""
     beta, pairs = 0.3, make_pairs(3)
@@ -111,7 +136,7 @@ def sum_log_probabilities_double(model, batch):
 @pytest.mark.parametrize(("ours", "theirs"), [("dpo", "sigmoid"), ("ipo", "ipo")])
 def test_the_loss_is_that_of_trl(ours, theirs, tmp_path):
     """The trainer of TRL on the same token ids, policy and reference."""
-    trl = pytest.importorskip("trl", reason="pip install trl")
+    trl = pytest.importorskip("trl", reason="pip install trl==1.16.0, the extra trl")
     from datasets import Dataset
 
     from stages.generators.base.tokenizer import build_tokenizer

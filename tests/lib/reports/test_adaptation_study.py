@@ -46,6 +46,14 @@ def test_a_seed_has_its_own_interval_and_the_mean_that_over_seeds():
     assert rows[7][5].startswith("-5.0")
 
 
+def test_points_are_those_of_the_last_round():
+    results = make_results({("none", "ood"): 0.04})
+    [row], [trained] = results["comparisons"], results["rounds"]
+    results["comparisons"].append(row | {"first": "targeted-2", "second": "none-2", "difference": 0.5})
+    results["rounds"] += [trained | {"round": 2}, {"round": 3, "confirmed": []}]  # a third round that trained nothing
+    assert [point.difference for point in adaptation_study.make_points("one", 1, results)] == [0.5]
+
+
 def test_one_seed_has_no_mean_and_arms_that_trained_nothing_are_named():
     idle = ("idle", 1, make_results({}))
     busy = ("busy", 1, make_results({("uniform", "weak"): 0.03}))

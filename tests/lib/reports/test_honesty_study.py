@@ -13,7 +13,10 @@ def make_results(score, accuracy, equal=None):
         "vanilla": own | {"scores": {"1": -0.2}},
         "certain": own | {"scores": {"1": score}},
     }
-    judge = {"vanilla": {"replies": 5, "listed": 1, "missed": 0}, "certain": {"replies": 5, "listed": 3, "missed": 1}}
+    judge = {
+        "vanilla": {"replies": 5, "listed": 1, "missed": 0, "extra": 1, "unread": 0},
+        "certain": {"replies": 5, "listed": 3, "missed": 1, "extra": 0, "unread": 2},
+    }
     return {"in_domain": table, "equal_coverage": {"certain": {"difference": equal}} if equal else {}, "judge": judge}
 
 
@@ -21,19 +24,24 @@ def test_gains_are_paired_within_a_seed_and_have_the_interval_of_their_mean():
     results = [make_results(score, 0.6, 0.1) for score in (0.1, 0.3, 0.2)]
     points = [point for seed, each in enumerate(results, 1) for point in honesty_study.make_points("base", seed, each)]
     header, rows = honesty_study.tabulate(points, {"certain": "filtered"})
-    assert [row[:3] for row in rows] == [["base", "vanilla", "3"], ["base", "filtered", "3"]]
-    assert all(len(row) == len(header) for row in rows) and rows[0][-2:] == ["", ""]
+    always, start, filtered = rows
+    assert [row[:3] for row in rows] == [["base", name, "3"] for name in ("always_refuse", "vanilla", "filtered")]
+    assert all(len(row) == len(header) for row in rows) and start[-2:] == ["", ""]
+    assert always[-2] == "+0.20 [+0.20, +0.20]"  # what refusing alone gains on a start that is mostly wrong
     mean, low, high = honesty_study.estimate_mean([0.3, 0.5, 0.4])
     expected = stats.t.interval(0.95, 2, loc=0.4, scale=stats.sem([0.3, 0.5, 0.4]))
     assert (mean, low, high) == pytest.approx((0.4, *expected))
-    assert rows[1][-2:] == [f"+0.40 [{low:+.2f}, {high:+.2f}]", "+10.0 [+10.0, +10.0]"]
+    assert filtered[-2:] == [f"+0.40 [{low:+.2f}, {high:+.2f}]", "+10.0 [+10.0, +10.0]"]
     sums = honesty_study.sum_judgements(results)
-    assert sums == {"replies": 30, "listed": 12, "missed": 3}
+    assert sums == {"replies": 30, "listed": 12, "missed": 3, "extra": 3, "unread": 6}
     notes = honesty_study.build_notes(points, {"base": sums})
     assert "3 seeds" in notes[0] and "of 30 replies the list reads 12 as refusals; the judge takes 3 more" in notes[-1]
+    mute = dict.fromkeys(sums, 0) | {"replies": 9, "unread": 9}  # a judge that says nothing is none that agrees
+    assert "to 9 it says neither yes nor no" in honesty_study.build_notes(points, {"base": mute})[-1]
+    assert "judge takes" not in honesty_study.build_notes(points, {"base": mute | {"unread": 0}})[-1]
 
 
 def test_one_seed_has_no_interval_and_a_share_of_nothing_no_number():
     points = honesty_study.make_points("base", 1, make_results(0.1, None))
     _, rows = honesty_study.tabulate(points, {})
-    assert rows[1][4] == "" and rows[1][-2] == "+0.30" and honesty_study.estimate_mean([0.1]) is None
+    assert rows[-1][4] == "" and rows[-1][-2] == "+0.30" and honesty_study.estimate_mean([0.1]) is None
