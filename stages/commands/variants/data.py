@@ -126,8 +126,9 @@ def read_outcome(name: str, sets: Sequence[str]) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         copies = [Path(folder) / path.replace("/", "-") for path in paths]
         try:
+            commit = dvc.api.DVCFileSystem(rev=name)  # opened once: dvc.api.read would open it for every file
             for path, copy in zip(paths, copies, strict=True):
-                copy.write_bytes(dvc.api.read(path, rev=name, mode="rb"))
+                copy.write_bytes(commit.read_bytes(path))
         except (DvcException, OSError) as error:
             advice = f"`dvc exp remove {name}` and `{COMMAND}` make it again"
             raise UserError(f"{name}: its results cannot be read ({error}); {advice}") from None
