@@ -128,7 +128,7 @@ def read_outcome(name: str, sets: Sequence[str]) -> Outcome:
         try:
             commit = dvc.api.DVCFileSystem(rev=name)  # opened once: dvc.api.read would open it for every file
             for path, copy in zip(paths, copies, strict=True):
-                copy.write_bytes(commit.read_bytes(path))
+                commit.get_file(path, str(copy))
         except (DvcException, OSError) as error:
             advice = f"`dvc exp remove {name}` and `{COMMAND}` make it again"
             raise UserError(f"{name}: its results cannot be read ({error}); {advice}") from None

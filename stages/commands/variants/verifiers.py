@@ -75,7 +75,8 @@ def build_variant_row(name: str, changes: dict[str, Any]) -> list[str] | None:
 
     if not experiments.has_experiment(f"variant-{name}"):
         return None
-    scores, best = (json.loads(dvc.api.read(file, rev=f"variant-{name}")) for file in FIGURES_FILES)
+    commit = dvc.api.DVCFileSystem(rev=f"variant-{name}")  # opened once: dvc.api.read would open it for every file
+    scores, best = (json.loads(commit.read_bytes(file)) for file in FIGURES_FILES)
     return build_row(name, changes["scores.verifiers"][0], scores, best)
 
 
