@@ -44,6 +44,7 @@ def test_equals_a_brute_force(top, per_cluster):
 
 def test_the_number_of_clusters_follows_the_paper():
     assert car.count_clusters(52_002) == 161 and car.count_clusters(5_000) == 50 and car.count_clusters(1) == 1
+    assert [car.count_starts(n) for n in (1, 20_000, 52_002, 100_000, 1_000_000)] == [10, 10, 3, 2, 1]
 
 
 def test_every_cluster_is_represented():

@@ -9,8 +9,8 @@ one, and so on; without one `per_cluster` rows of each.
 Where a budget is set instead of `top`, the best of every cluster come first and the highest quality fills what is left. For
 a budget of rows that is the same set, with the `top` that makes the size exact: one more in `top` adds a row or none.
 
-scikit-learn changed the default of KMeans' `n_init` between versions, so it is set here. Sums inside k-means depend on how
-many threads share them, so PCA and k-means run on one.
+k-means starts ten times, above 20,000 rows as many times fewer; scikit-learn changed its default from ten to one, so the
+number is set here. Sums inside k-means depend on how many threads share them, so PCA and k-means run on one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from stages.lib.selection import budgets, inputs
 from stages.lib.selection.rows import NO_VALUES, VERSION, Budget, Choice, Labelled, Row, Values
 
 TOP = 1000  # of the paper
-N_INIT = 10  # starts of k-means, of which the best is kept
+MAX_STARTS = 10  # of k-means, of which the best is kept
+ROWS_OF_ALL_STARTS = 20_000  # of more rows there are fewer starts: ten of 100,000 take longer than a quarter of an hour
 
 
 class Params(core_params.Params):
@@ -87,6 +88,11 @@ def count_clusters(rows: int) -> int:
     return max(1, int(math.sqrt(rows / 2)))
 
 
+def count_starts(rows: int) -> int:
+    """How often k-means starts on so many rows, from 10 down to 1."""
+    return max(1, MAX_STARTS * ROWS_OF_ALL_STARTS // max(rows, ROWS_OF_ALL_STARTS))
+
+
 def cluster(rows: Sequence[Row], embeddings: np.ndarray, seed: int, params: Params) -> Clusters:
     """The clusters of rows, in the order of the rows. Raises UserError for more clusters than rows."""
     given = inputs.sort_inputs("car", rows, embeddings, needs=["embeddings"])
@@ -97,7 +103,8 @@ def cluster(rows: Sequence[Row], embeddings: np.ndarray, seed: int, params: Para
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters
         vectors, variance = _reduce(inputs.normalise(given.vectors), params.variance)
         key = seeds.key(seed, "selection", VERSION, "car", "k-means") % 2**32
-        means = KMeans(k, n_init=cast("Any", N_INIT), random_state=key, algorithm="lloyd").fit(vectors)
+        starts = cast("Any", count_starts(len(rows)))
+        means = KMeans(k, n_init=starts, random_state=key, algorithm="lloyd").fit(vectors)
     labels, distances = np.empty(len(rows), int), np.empty(len(rows))
     labels[given.places] = means.labels_
     distances[given.places] = np.linalg.norm(vectors - means.cluster_centers_[means.labels_], axis=1)
