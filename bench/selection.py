@@ -63,8 +63,8 @@ def work(name: str, file: Path) -> None:
 
         hasher = HashingVectorizer(n_features=tfidf.WIDTH, analyzer="char", ngram_range=(3, 5))
         vectors = hasher.transform([row.text[: tfidf.MAX_CHARACTERS] for row in rows]).toarray()
-        k, starts = car.count_clusters(len(rows)), car.count_starts(len(rows))
-        KMeans(k, n_init=starts, random_state=0, algorithm="lloyd").fit(vectors)
+        k = car.count_clusters(len(rows))
+        KMeans(k, n_init=car.N_INIT, random_state=0, algorithm="lloyd").fit(vectors[: car.MAX_FITTED]).predict(vectors)
 
 
 def measure(words: list[str], folder: Path) -> tuple[float, float]:

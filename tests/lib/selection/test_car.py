@@ -44,7 +44,6 @@ def test_equals_a_brute_force(top, per_cluster):
 
 def test_the_number_of_clusters_follows_the_paper():
     assert car.count_clusters(52_002) == 161 and car.count_clusters(5_000) == 50 and car.count_clusters(1) == 1
-    assert [car.count_starts(n) for n in (1, 20_000, 52_002, 100_000, 1_000_000)] == [10, 10, 3, 2, 1]
 
 
 def test_every_cluster_is_represented():
@@ -145,6 +144,18 @@ def test_the_number_of_threads_changes_nothing():
         with threadpool_limits(limits=threads):
             found.append(car.cluster(rows, vectors, 1, car.Params(clusters=12)))
     assert (found[0].labels == found[1].labels).all() and (found[0].distances == found[1].distances).all()
+
+
+def test_centres_of_many_rows_are_learned_from_some_of_them(monkeypatch):
+    rows, vectors = make_rows(500), make_blobs(500, 10)
+    whole = car.cluster(rows, vectors, 1, car.Params(clusters=10))
+    monkeypatch.setattr(car, "MAX_FITTED", 120)
+    found = car.cluster(rows, vectors, 1, car.Params(clusters=10))
+    assert adjusted_rand_score(found.labels, whole.labels) == 1
+    assert not np.array_equal(found.distances, whole.distances)  # the centres are others
+    turned = car.cluster(rows[::-1], vectors[::-1], 1, car.Params(clusters=10))
+    assert np.array_equal(turned.labels[::-1], found.labels)
+    assert len(car.cluster(rows, vectors, 1, car.Params(clusters=200)).labels) == 500  # more clusters than that
 
 
 def test_qualities_of_sources_can_be_compared_by_rank():

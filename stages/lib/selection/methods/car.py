@@ -9,8 +9,9 @@ one, and so on; without one `per_cluster` rows of each.
 Where a budget is set instead of `top`, the best of every cluster come first and the highest quality fills what is left. For
 a budget of rows that is the same set, with the `top` that makes the size exact: one more in `top` adds a row or none.
 
-k-means starts ten times, above 20,000 rows as many times fewer; scikit-learn changed its default from ten to one, so the
-number is set here. Sums inside k-means depend on how many threads share them, so PCA and k-means run on one.
+Of more than 20,000 rows k-means learns its centres from so many, drawn by key, and every row goes to its nearest centre:
+all of 100,000 rows take more than a quarter of an hour. scikit-learn changed the default of KMeans' `n_init` between
+versions, so it is set here. Sums inside k-means depend on how many threads share them, so PCA and k-means run on one.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from stages.lib.selection import budgets, inputs
 from stages.lib.selection.rows import NO_VALUES, VERSION, Budget, Choice, Labelled, Row, Values
 
 TOP = 1000  # of the paper
-MAX_STARTS = 10  # of k-means, of which the best is kept
-ROWS_OF_ALL_STARTS = 20_000  # of more rows there are fewer starts: ten of 100,000 take longer than a quarter of an hour
+N_INIT = 10  # starts of k-means, of which the best is kept
+MAX_FITTED = 20_000  # rows that centres are learned from, at most
 
 
 class Params(core_params.Params):
@@ -88,11 +89,6 @@ def count_clusters(rows: int) -> int:
     return max(1, int(math.sqrt(rows / 2)))
 
 
-def count_starts(rows: int) -> int:
-    """How often k-means starts on so many rows, from 10 down to 1."""
-    return max(1, MAX_STARTS * ROWS_OF_ALL_STARTS // max(rows, ROWS_OF_ALL_STARTS))
-
-
 def cluster(rows: Sequence[Row], embeddings: np.ndarray, seed: int, params: Params) -> Clusters:
     """The clusters of rows, in the order of the rows. Raises UserError for more clusters than rows."""
     given = inputs.sort_inputs("car", rows, embeddings, needs=["embeddings"])
@@ -103,11 +99,11 @@ def cluster(rows: Sequence[Row], embeddings: np.ndarray, seed: int, params: Para
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters
         vectors, variance = _reduce(inputs.normalise(given.vectors), params.variance)
         key = seeds.key(seed, "selection", VERSION, "car", "k-means") % 2**32
-        starts = cast("Any", count_starts(len(rows)))
-        means = KMeans(k, n_init=starts, random_state=key, algorithm="lloyd").fit(vectors)
+        means = KMeans(k, n_init=cast("Any", N_INIT), random_state=key, algorithm="lloyd")
+        nearest = means.fit(_draw_fitted(vectors, k, key)).predict(vectors)
     labels, distances = np.empty(len(rows), int), np.empty(len(rows))
-    labels[given.places] = means.labels_
-    distances[given.places] = np.linalg.norm(vectors - means.cluster_centers_[means.labels_], axis=1)
+    labels[given.places] = nearest
+    distances[given.places] = np.linalg.norm(vectors - means.cluster_centers_[nearest], axis=1)
     return Clusters(labels, distances, k, vectors.shape[1], variance)
 
 
@@ -174,6 +170,14 @@ def _reduce(vectors: np.ndarray, variance: float) -> tuple[np.ndarray, float]:
         return vectors, 1.0
     pca = PCA(variance, svd_solver="covariance_eigh" if len(vectors) > vectors.shape[1] else "full")
     return pca.fit_transform(vectors), float(pca.explained_variance_ratio_.sum())
+
+
+def _draw_fitted(vectors: np.ndarray, k: int, key: int) -> np.ndarray:
+    """The rows that centres are learned from: all, or MAX_FITTED of them (k, if that is more)."""
+    count = max(MAX_FITTED, k)
+    if len(vectors) <= count:
+        return vectors
+    return vectors[np.sort(np.random.default_rng(key).choice(len(vectors), count, replace=False))]
 
 
 def _rank_within_sources(rows: Sequence[Row], quality: np.ndarray) -> np.ndarray:
