@@ -32,6 +32,8 @@ def test_small_choices_have_no_figures_of_pairs():
     assert diagnostics.describe(rows, None, [Choice("r00002", "test")]).covering_radius is None
     every = diagnostics.describe(rows, vectors, [Choice(row.id, "test") for row in rows])
     assert every.covering_radius == 0
+    copies = diagnostics.describe(rows[:2], np.repeat(vectors[:1], 2, 0), [Choice(row.id, "test") for row in rows[:2]])
+    assert copies.covering_radius == 0 and copies.nearest_distance == 0
 
 
 def test_agreement_of_choices():
