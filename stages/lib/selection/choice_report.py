@@ -24,6 +24,7 @@ from stages.lib.selection.rows import Budget, Choice
 
 MAX_PLACES = 5  # of a fault, that are named
 MAX_POINTS = 20_000  # of the pool on the map
+MAX_PAIRS = 250_000_000  # of rows of the pool and of a choice, for whose distances some ten seconds are spent
 
 
 class Chosen(NamedTuple):
@@ -58,7 +59,8 @@ def build(chosen: Chosen, title: str, notes: Sequence[str], seed: int) -> tuple[
     return page, [
         *notes,
         "covering radius: the largest distance of a row of the file to the nearest kept one (vectors of length 1); small "
-        "is good. Nearest distance: the mean distance of a kept row to the next kept one; large is diverse",
+        "is good. Nearest distance: the mean distance of a kept row to the next kept one; large is diverse. Neither is "
+        f"measured where the rows of a choice times those of the file exceed {MAX_PAIRS:,}",
         "a choice is worth something where training on it beats training on random rows of equal number and of equal "
         "tokens; none of these figures shows that",
     ]
@@ -90,14 +92,14 @@ def compare(chosen: Chosen, seed: int) -> Table:
 
 
 def _describe(chosen: Chosen, name: str, choices: list[Choice], is_whole: bool = False) -> list[str]:
-    # Distances of a whole file to itself say nothing, and grow with the square of its rows.
-    figures = diagnostics.describe(chosen.pool.rows, None if is_whole else chosen.embeddings, choices)
-    similarity = figures.similarity
-    if is_whole and chosen.embeddings is not None:
-        similarity = diagnostics.compute_similarity(chosen.embeddings)
-    quality = None
+    # Distances of a whole file to itself say nothing, and random rows of as many tokens can be nearly the whole file.
+    is_measured = not is_whole and len(choices) * len(chosen.pool.rows) <= MAX_PAIRS
+    figures = diagnostics.describe(chosen.pool.rows, chosen.embeddings if is_measured else None, choices)
+    places, similarity, quality = find_places(chosen._replace(choices=choices)), figures.similarity, None
+    if not is_measured and chosen.embeddings is not None:
+        similarity = diagnostics.compute_similarity(chosen.embeddings if is_whole else chosen.embeddings[places])
     if chosen.quality is not None and choices:
-        quality = float(chosen.quality[find_places(chosen._replace(choices=choices))].mean())
+        quality = float(chosen.quality[places].mean())
     numbers = (figures.covering_radius, figures.nearest_distance, similarity, quality)
     return [name, f"{figures.rows:,}", f"{figures.tokens:,}", *("" if x is None else f"{x:.3f}" for x in numbers)]
 
