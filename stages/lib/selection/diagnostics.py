@@ -34,13 +34,17 @@ def describe(rows: Sequence[Row], embeddings: np.ndarray | None, choices: Sequen
     """The diagnostics of a choice from a pool. embeddings: (rows, width), in the order of the rows."""
     places = {row.id: i for i, row in enumerate(rows)}
     chosen = sorted((places[choice.id] for choice in choices), key=lambda i: rows[i].id)
-    vectors = None if embeddings is None else np.asarray(embeddings[chosen], float)
+    radius = distance = similarity = None
+    if embeddings is not None:
+        vectors = np.asarray(embeddings[chosen], float)
+        radius = compute_covering_radius(embeddings, vectors)
+        distance, similarity = compute_nearest_distance(vectors), compute_similarity(vectors)
     return Diagnostics(
         rows=len(chosen),
         tokens=sum(rows[i].tokens for i in chosen),
-        covering_radius=None if vectors is None else compute_covering_radius(embeddings, vectors),
-        nearest_distance=None if vectors is None else compute_nearest_distance(vectors),
-        similarity=None if vectors is None else compute_similarity(vectors),
+        covering_radius=radius,
+        nearest_distance=distance,
+        similarity=similarity,
         families=len({rows[i].family for i in chosen}),
         all_families=len({row.family for row in rows}),
     )
