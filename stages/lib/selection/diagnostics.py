@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.lib.selection import inputs
+from stages.lib.selection.methods.k_center import find_distances
 from stages.lib.selection.rows import Choice, Row
 
 BLOCK = 512  # rows whose distances are computed at once: memory, no result
@@ -51,11 +52,12 @@ def describe(rows: Sequence[Row], embeddings: np.ndarray | None, choices: Sequen
 
 
 def compute_covering_radius(vectors: np.ndarray, chosen: np.ndarray) -> float | None:
-    """The largest distance of a row to the nearest of `chosen`; None for none of these."""
+    """The largest distance of a row to the nearest of `chosen`; None for none of these. As method k_center measures it."""
     if not len(chosen):
         return None
     parts = range(0, len(vectors), BLOCK)
-    return max(float(_find_distances(vectors[i : i + BLOCK], chosen).max()) for i in parts)
+    farthest = np.concatenate([_find_distances(vectors[i : i + BLOCK], chosen) for i in parts]).argmax()
+    return float(find_distances(np.asarray(vectors[farthest : farthest + 1], float), chosen)[0])
 
 
 def compute_nearest_distance(vectors: np.ndarray) -> float | None:
