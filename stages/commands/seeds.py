@@ -1,9 +1,9 @@
-"""`python -m stages seeds`: training seeds x problem seeds, each cell a DVC experiment, summarised in three tables."""
+"""`python -m stages seeds`: training seeds x problem seeds, each cell a DVC experiment, summarised in tables."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -107,6 +107,29 @@ class Study(NamedTuple):
         units = [parent for parent, is_in in zip(self.parents, mask, strict=True) if is_in]
         return crossed.estimate_mean(values[:, mask], units, self.weights[mask])
 
+    def estimate_auc(self, values: np.ndarray, mask: np.ndarray) -> CrossedMean | None:
+        """The same of the AUC, where every training has problems of its own with right and wrong solutions: the mean over
+        trainings of a ratio of sums, to first order. None where a training has none, or fewer than two units have any."""
+        import numpy as np
+
+        from stages.lib.metrics import crossed
+
+        mask = mask & ~np.isnan(values).all(axis=0)
+        units = [parent for parent, is_in in zip(self.parents, mask, strict=True) if is_in]
+        ranked = ~np.isnan(values[:, mask])
+        if not ranked.any(axis=1).all() or len(set(units)) < 2:
+            return None
+        own = np.nan_to_num(values[:, mask])
+        mean = float((own.sum(axis=1) / ranked.sum(axis=1)).mean())
+        shares = ranked / ranked.mean(axis=1, keepdims=True)
+        return crossed.estimate_mean(mean + shares * (own - mean), units)
+
+    def list_scores(self) -> list[str]:
+        """Those with an AUC."""
+        from stages.lib.reports.problem_accuracies import AUC
+
+        return [name.removeprefix(AUC) for name in self.values if name.startswith(AUC)]
+
     def spread(self, values: np.ndarray, mask: np.ndarray) -> tuple[float | None, float | None]:
         """The SD of the means of the training seeds, and of those of the problem seeds; None where there is one seed."""
         import numpy as np
@@ -190,6 +213,8 @@ def tabulate(study: Study) -> dict[str, Table]:
         variants, others = int(study.has_parent.sum()), int((study.is_ood & ~study.has_parent).sum())
         title = f"Out of distribution, gain on majority on {variants} variants and {others} problems of other kinds"
         report[title] = tabulate_parts(study)
+    if study.list_scores():
+        report["AUC: how well scores rank the solutions of a problem"] = tabulate_aucs(study)
     if len(study.list_verifiers()) > 1:
         report["Weighted votes of the verifiers against each other, in points"] = tabulate_pairs(study)
     return report
@@ -244,6 +269,42 @@ def tabulate_parts(study: Study) -> Table:
     return header, rows
 
 
+def tabulate_aucs(study: Study) -> Table:
+    """Every score, and against it what the same form is worth without training."""
+    from stages.lib.display import tables
+    from stages.lib.reports.problem_accuracies import AUC
+
+    masks = {"in distribution": study.is_test}
+    if has_parts(study):
+        masks |= {"on variants": study.has_parent, "on other kinds": study.is_ood & ~study.has_parent}
+    elif study.is_ood.any():
+        masks |= {"out of distribution": study.is_ood}
+    header = ["score", *(x for name in masks for x in (name, "95% interval", "vs untrained", "95% interval"))]
+    scores, rows = study.list_scores(), []
+    for name in scores:
+        values, row = study.values[AUC + name], [tables.format_score_name(name)]
+        untrained = find_untrained(name, scores)
+        for mask in masks.values():
+            row += format_auc(study.estimate_auc(values, mask))
+            gap = untrained and study.estimate_auc(values - study.values[AUC + untrained], mask)
+            row += format_auc(gap or None, "+.3f")
+        rows.append(row)
+    return header, rows
+
+
+def find_untrained(score: str, scores: Sequence[str]) -> str | None:
+    """The score of the same form that no training made: of prm_exact, base_prm."""
+    from stages.lib.reports.pools import ENSEMBLE, FREE_ENSEMBLE
+
+    form = score.partition("_")[0]
+    untrained = FREE_ENSEMBLE if score == ENSEMBLE else f"base_{form}"
+    return untrained if untrained in scores and score != untrained else None
+
+
+def format_auc(auc: CrossedMean | None, form: str = ".3f") -> list[str]:
+    return ["", ""] if auc is None else [f"{auc.mean:{form}}", f"{auc.low:{form}} to {auc.high:{form}}"]
+
+
 def tabulate_pairs(study: Study) -> Table:
     header = ["difference", "in distribution", "95% interval", "SD training", "SD problems"]
     masks = [study.is_ood, study.has_parent, study.is_ood & ~study.has_parent] if has_parts(study) else [study.is_ood]
@@ -267,6 +328,11 @@ def write_notes(study: Study) -> list[str]:
         "SD: of the means of single seeds. best free: the best use of the likelihood or of the untrained base, chosen on "
         "dev in each cell. gap: the gain of the parents in distribution minus that of their variants.",
     ]
+    if study.list_scores():
+        notes.append(
+            "AUC: over the problems that have right and wrong solutions, the mean of the training seeds. vs untrained: "
+            "against the untrained base read in the same way; of the ensemble, against that of the free scores."
+        )
     if study.dropped:
         notes.append(f"{study.dropped} problems that not all training seeds have are left out.")
     votes = study.list_verifiers()

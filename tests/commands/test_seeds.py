@@ -153,3 +153,49 @@ def test_one_cell_and_no_shifted_problem_still_make_a_table():
     nothing = study.values["pass"] - study.values["pass"]
     assert seeds.format_difference(study, nothing, study.is_test) == ["0.0", "no problem differs"]
     assert not seeds.has_parts(study), "variants alone are all there is out of distribution"
+
+
+def test_an_auc_is_the_mean_over_trainings_of_the_problems_that_each_can_rank():
+    random = np.random.default_rng(2)
+    aucs = np.where(random.random((3, 40)) < 0.3, np.nan, random.random((3, 40)))
+    aucs[:, :2] = np.nan
+    cells = {}
+    for t in range(3):
+        rows = ["set,group,problem,parent,weight,majority,pass,best_free,auc_orm,auc_base_orm,auc_ensemble"]
+        for i, x in enumerate(aucs[t]):
+            texts = ["", "", ""] if np.isnan(x) else [x, x - 0.25, x]
+            rows.append(",".join(map(str, ["test", "a/test", i, i // 2, 1, 0, 1, 0, *texts])))
+        cells[t + 1, 1] = from_csv("\n".join(rows))
+    study = seeds.assemble(cells)
+    auc = study.estimate_auc(study.values["auc_orm"], study.is_test)
+    assert auc is not None and auc.mean == pytest.approx(np.nanmean(aucs, axis=1).mean())
+    header, rows = seeds.tabulate_aucs(study)
+    orm = dict(zip(header, rows[0], strict=True))
+    assert orm["in distribution"] == f"{auc.mean:.3f}" and rows[0][3:] == ["+0.250", "+0.250 to +0.250"]
+    assert all(row[3:] == ["", ""] for row in rows[1:]), "nothing untrained beside them"
+    assert study.estimate_auc(np.full((3, 40), np.nan), study.is_test) is None
+    # Each problem once in every training: the two-way interval of an ordinary mean.
+    full = np.nan_to_num(aucs, nan=0.5)
+    assert study.estimate_auc(full, study.is_test) == pytest.approx(study.estimate(full, study.is_test))
+
+
+def test_the_interval_of_an_auc_covers_the_truth():
+    random, hits, runs = np.random.default_rng(3), 0, 300
+    rows = ["set,group,problem,parent,weight,majority,pass", *(f"test,a,{i},,1,0,1" for i in range(60))]
+    study = seeds.assemble({(t, 1): from_csv("\n".join(rows)) for t in range(3)})
+    for _ in range(runs):
+        difficulty = random.normal(size=60)
+        aucs = 0.7 + 0.1 * difficulty + 0.02 * random.normal(size=(3, 1)) + 0.15 * random.normal(size=(3, 60))
+        aucs[random.random((3, 60)) < 0.4] = np.nan
+        auc = study.estimate_auc(aucs, study.is_test)
+        hits += auc is not None and auc.low <= 0.7 <= auc.high
+    assert 0.92 <= hits / runs <= 0.99, hits / runs
+
+
+@pytest.mark.parametrize(
+    ("score", "untrained"),
+    [("prm_exact", "base_prm"), ("orm", "base_orm"), ("ensemble", "ensemble_free"), ("base_orm", None), ("mine", None)],
+)
+def test_a_trained_score_stands_against_the_same_form_untrained(score, untrained):
+    names = ["likelihood_mean", "base_orm", "base_prm", "orm", "prm_exact", "mine", "ensemble", "ensemble_free"]
+    assert seeds.find_untrained(score, names) == untrained
