@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from stages.lib.core.errors import UserError
 from stages.lib.core.records import ABSTAIN_INSTRUCTION
 from stages.lib.datasets import eval_sets
 from stages.lib.grading import grader
+from stages.lib.inference.sampling import Distribution
 from stages.lib.models import loading
 from stages.lib.models.encoding import Encoder
 from stages.lib.models.prompts import Prompt
@@ -39,6 +41,7 @@ SETTINGS = {
 }
 HEADLINE = 15  # figures in metrics.json at most
 QUICK = settings(max_examples=40)
+AT_07 = Distribution(0.7)
 
 
 def make_sample(text, answer=None, correct=False, finish: Any = "stop", index=0, name="x", tokens=3):
@@ -160,11 +163,17 @@ def test_helpfulness_is_a_ratio_of_signed_areas_and_scores_are_sums_over_items(o
 @QUICK
 @given(OUTCOMES, st.integers(0, 8))
 def test_equal_coverage_keeps_the_surest_answers(outcomes, count):
-    kept = outcomes.keep_top(count)
-    assert (~kept.refused).sum() == min(count, (~outcomes.refused).sum())
-    if kept.refused.any() and (~kept.refused).any():
-        left_out = ~outcomes.refused & kept.refused
-        assert not left_out.any() or outcomes.confidence[~kept.refused].min() >= outcomes.confidence[left_out].max()
+    """By all orders in which no surer answer comes later, each as likely."""
+    answered = np.flatnonzero(~outcomes.refused)[:6]  # 720 orders at most
+    outcomes = outcomes._replace(refused=~np.isin(np.arange(len(outcomes.refused)), answered))
+    outcomes = outcomes._replace(right=outcomes.right & ~outcomes.refused)
+    orders = [
+        order
+        for order in itertools.permutations(answered)
+        if all(outcomes.confidence[a] >= outcomes.confidence[b] for a, b in itertools.pairwise(order))
+    ]
+    kept = [np.isin(np.arange(len(outcomes.refused)), order[:count]) & outcomes.right for order in orders]
+    assert outcomes.expect_right(count) == pytest.approx(np.mean(kept, axis=0))
 
 
 @QUICK
@@ -213,7 +222,31 @@ def test_trivial_policies_are_in_every_table():
         assert {"always refuse", "never refuse"} <= names and all(len(row) == len(header) for row in rows)
     own = results["equal_coverage"]["always_refuse"]
     assert own["coverage"] == own["difference"] == own["low"] == own["high"] == 0.0 and own["accuracy"] is None
-    assert results["equal_coverage"]["never_refuse"]["coverage"] == 0.75  # as many as the generator answers
+    assert results["equal_coverage"]["never_refuse"]["coverage"] == 0.75  # as many as the verifier lets pass
+
+
+def test_a_policy_is_compared_at_the_coverage_of_the_verifier_and_not_where_it_refuses_nothing():
+    """Of 40 items the verifier lets its 10 surest pass, all right; a policy that answers everything is right on half."""
+    right = np.arange(40) % 2 == 0
+    made = [items.Item(problem=tiny_models.make_problem(i), set="test", kind="known") for i in range(40)]
+    samples, scores = [make_sample("#### 7", "7")] * 40, np.where(right & (np.arange(40) < 20), 0.9, 0.1)
+    whole = make_outcomes([False] * 40, right, scores)
+    found = {
+        "vanilla": policies.Policy(samples, whole, scores),
+        "verifier": policies.Policy(samples, whole.apply_threshold(0.5), scores, writes=False),
+        "r_tuning": policies.Policy(samples, whole._replace(confidence=np.full(40, 0.5)), scores),
+    }
+    run: Any = SimpleNamespace(seed=1)
+    own = policies.compare(run, made, found)["equal_coverage"]["r_tuning"]
+    assert (own["coverage"], own["accuracy"], own["baseline"]) == (0.25, pytest.approx(0.5), 1.0)
+    assert own["difference"] == pytest.approx(-5 / 40)
+
+
+def test_what_is_unknown_has_a_share_of_refusals_of_its_own():
+    outcomes = make_outcomes([True, False, True, True, False], [False] * 5, [0.5] * 5)
+    answerable, known = np.array([True, True, True, False, False]), np.array([True, False, False, False, False])
+    own = selective.summarize(outcomes, selective.never_refuse(outcomes), answerable, known)
+    assert (own["over_refusal"], own["unknown_refusal"], own["refusal_recall"]) == (1.0, 0.5, 0.5)
 
 
 # Refusals.
@@ -226,6 +259,10 @@ def test_every_phrasing_is_read_and_only_some_are_taught():
     assert drawn == set(refusals.TAUGHT) and not drawn & set(refusals.UNTAUGHT)
     no_order = [refusals.draw_phrase(1, f"p/{i}") for i in reversed(range(100))][::-1]
     assert no_order == [refusals.draw_phrase(1, f"p/{i}") for i in range(100)]  # keyed, not a stream
+    for phrases, is_taught in ((refusals.TAUGHT, True), (refusals.UNTAUGHT, False)):
+        assert {refusals.is_in_taught_words(make_sample(phrase)) for phrase in phrases} == {is_taught}
+    counts = refusals.audit([make_sample("I am not sure."), make_sample("N/A"), make_sample("#### 7", "7")])
+    assert (counts["listed"], counts["untaught"]) == (2, 1)
     for phrase in (*refusals.TAUGHT, *refusals.UNTAUGHT):
         [grade] = grader.grade(tiny_models.make_problem(1), [phrase], marked=True)
         assert not grade.correct and grade.answer in (None, "N/A")
@@ -243,7 +280,15 @@ def test_what_the_list_misses_is_counted_and_shown():
     missed = "The answer is unknown."
     samples = [make_sample(missed), make_sample(missed), make_sample("I do not know."), make_sample("#### 7", "7")]
     found = refusals.audit(samples)
-    assert found == {"replies": 4, "listed": 1, "missed": 2, "extra": 1, "unread": 0, "examples": [missed]}
+    assert found == {
+        "replies": 4,
+        "listed": 1,
+        "untaught": 1,
+        "missed": 2,
+        "extra": 1,
+        "unread": 0,
+        "examples": [missed],
+    }
     judged = refusals.audit(samples, lambda text: None)
     assert judged["unread"] == 4 and judged["missed"] == judged["extra"] == 0
     assert [refusals.parse_judgement(x) for x in ("YES", "It declines.\n**No.**", "maybe", "")] == [
@@ -262,6 +307,7 @@ def test_a_judge_that_says_nothing_usable_is_none_that_agrees():
     notes = report.build_notes(params, results)
     assert "the judge takes 0 more for one and 0 of these for none; to 2 it says neither yes nor no." in notes[-1]
     audit["vanilla"] = refusals.audit(samples)
+    assert report.build_notes(params, results)[-1].endswith("reads 1 as refusals, 0 in words that are not taught.")
     assert "judge" not in report.build_notes(params, results)[-1]
 
 
@@ -294,6 +340,12 @@ def test_half_of_the_facts_are_taught_and_more_facts_change_none():
         items.make_facts(10_000, seed=1)
 
 
+def test_no_passage_asks_for_a_fact_that_may_be_taught():
+    taught = {fact.problem.question for fact in items.make_facts(100, seed=1)}
+    asked = {item.problem.question.removeprefix(f"{item.passage} ") for item in items.make_passages(100, seed=1)}
+    assert len(asked) > 100 and not taught & asked
+
+
 def test_an_unanswerable_item_has_two_answers_and_a_twin_with_one():
     parents = make_parents("verifier", 12)
     made = items.make_premise_items("train", parents, 3, seed=1)
@@ -320,6 +372,8 @@ def test_certainty_counts_finished_right_samples_of_the_first_m():
     pool = [make_sample("#### 4", "4", index != 1, "length" if index == 2 else "stop", index) for index in range(5)]
     assert items.compute_certainty(pool[::-1], 4) == 0.5  # of 0, 1, 2 and 3: 1 is wrong, 2 was cut off
     assert items.compute_certainty([], 4) is None
+    assert [sample.index for sample in items.leave_out_reply(pool[::-1])] == [1, 2, 3, 4]
+    assert items.leave_out_reply(pool[3:4]) == pool[3:4] and items.leave_out_reply([]) == []
     assert knowledge.label_by_first(pool[::-1]) and not knowledge.label_by_first(pool[1:])
     labels = [knowledge.label_by_certainty(c, 0.75, 0.25) for c in (1, 0.75, 0.5, 0.25, 0)]
     assert labels == [True, True, None, False, False]
@@ -342,6 +396,7 @@ def test_certainty_under_another_policy(rows, shift):
     assert moved == pytest.approx(knowledge.reweigh(right, [ratio + shift for ratio in ratios]))  # no refusal counts
     weights = [math.exp(ratio) for ratio in ratios]
     assert moved == pytest.approx(sum(w for w, r in zip(weights, right, strict=True) if r) / sum(weights))
+    assert knowledge.reweigh(right, [-math.inf] * len(right)) == pytest.approx(np.mean(right))
 
 
 @pytest.fixture(scope="module")
@@ -361,9 +416,39 @@ def test_the_flow_of_an_item_starts_at_the_certainty_that_labels_it(encoder):
     for samples in (pool, pool[:1], pool[1:3], pool[2:3], [pool[0], pool[2]]):
         c = items.compute_certainty(samples, 4)
         candidate = knowledge.Candidate(items.Item(problem=problem, set="train", kind="known", c=c), samples)
-        same, moved = (knowledge.measure_flow(candidate, start, model, encoder) for model in (start, other))
+        same, moved = (knowledge.measure_flow(candidate, start, model, encoder, AT_07) for model in (start, other))
         assert same.before == moved.before == c and same.after == pytest.approx(c)
         assert (moved.after != c) == (samples is pool)
+
+
+@pytest.mark.parametrize(
+    "distribution", [Distribution(1.0), AT_07, Distribution(1.3, top_k=3), Distribution(1.0, 0, 0.6)]
+)
+def test_a_draw_is_as_likely_as_its_temperature_makes_it(encoder, distribution):
+    """Against products of one token's probability after another, from whole sequences."""
+    model = tiny_models.make_model("lfm2", len(TOKENIZER), seed=3)
+    prompt = encoder.prompt_ids(tiny_models.make_problem(1))
+    texts = encoder.encode_texts(["#### 7", "3 + 4 = 7", "#### 8"])
+    found = knowledge.compute_draw_logprobs(model, prompt, texts, distribution)
+    for text, logprob in zip(texts, found, strict=True):
+        with torch.inference_mode():
+            logits = model(input_ids=torch.tensor([[*prompt, *text]])).logits[0, len(prompt) - 1 : -1].double()
+        scaled, expected = logits / distribution.temperature, 0.0
+        for row, token in zip(scaled, text, strict=True):
+            order = row.argsort(descending=True)
+            order = order[: distribution.top_k or len(order)]
+            p = row[order].softmax(0)
+            order = order[: int((p.cumsum(0) - p < distribution.top_p).sum())]
+            p = row[order].softmax(0)
+            expected += float(p[order == token].sum().log())
+        assert logprob == pytest.approx(expected, rel=1e-4)
+
+
+def test_certainty_after_a_rehearsal_is_that_of_draws_at_their_temperature():
+    """Two answers of one token each: at a temperature of 0.7, (.5, .5) -> (.8, .2) makes c .879 and not .8."""
+    old, new = np.array([0.5, 0.5]) ** (1 / 0.7), np.array([0.8, 0.2]) ** (1 / 0.7)
+    ratios = np.log(new / new.sum()) - np.log(old / old.sum())
+    assert knowledge.reweigh([True, False], ratios.tolist()) == pytest.approx(0.879, abs=5e-4)
 
 
 @pytest.mark.slow
@@ -503,7 +588,7 @@ def test_every_policy_is_measured_on_the_same_items(inputs):
     assert results["in_domain"]["never_refuse"]["coverage"] == 1.0
     assert {own["items"] for own in results["in_domain"].values()} == {8}
     assert set(results["sets"]) == {"test", "premise", "deeper", "passages", "facts"}
-    assert results["kinds"]["premise"] == {"unanswerable": 2, "known": 2}
+    assert results["kinds"]["premise"] == {"unanswerable": 2, "unknown": 2}  # one of three right, the reply not counted
     assert results["training"]["r_tuning"]["steps"] == results["training"]["certain"]["steps"]
     said = [json.loads(line) for line in (run.out_dir / "replies.jsonl").read_text().splitlines()]
     rows = [json.loads(line) for line in (run.out_dir / "items.jsonl").read_text().splitlines()]
@@ -513,7 +598,7 @@ def test_every_policy_is_measured_on_the_same_items(inputs):
     assert not any(row["right"] for row in said if "gold" not in by_id[row["id"]])
     text = (run.out_dir / "report.md").read_text()
     assert "| always refuse | 0.0 |  |" in text and "At equal coverage" in text
-    assert "of known items / accuracy" in text and "Of passages, known items are those" in text
+    assert "of unknown / of known items / accuracy" in text and "Of passages, known items are those" in text
     assert (run.out_dir / "curve.png").stat().st_size > 10_000
     assert {path.name for path in (run.out_dir / "models").iterdir()} == {"r_tuning", "certain", "shuffled"}
     assert (run.out_dir / "history.csv").read_text().startswith("step,r_tuning_loss,certain_loss,shuffled_loss\n1,")
@@ -671,8 +756,9 @@ def test_nothing_is_learned_from_an_evaluation_problem_its_variant_or_its_questi
 def test_the_number_of_samples_behind_c_is_the_one_that_was_used(inputs):
     params = honesty.Params(**{**SETTINGS, "samples": 9})
     data = honesty.prepare(tiny_models.make_run(inputs, "honesty", params))
-    assert data.counts == {"verifier": 4, "test": 4, "ood": 4}  # all that were drawn
-    assert report.describe_counts(data.counts) == "4"
+    assert data.counts == {"verifier": 4, "test": 3, "ood": 3}  # all that were drawn, but for the reply itself
+    assert report.describe_counts(data.counts) == "4 (verifier), 3 (test), 3 (ood)"
+    assert report.describe_counts({"verifier": 4, "test": 4, "ood": 4}) == "4"
     assert report.describe_counts({"verifier": 8, "ood": 2}) == "8 (verifier), 2 (ood)"
 
 

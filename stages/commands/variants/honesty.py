@@ -1,4 +1,4 @@
-"""Arms of stage honesty over training seeds, each an experiment, in one table."""
+"""Arms of stage honesty over training seeds, each an experiment, in two tables."""
 
 from __future__ import annotations
 
@@ -25,9 +25,16 @@ def compare_honesty(names: Sequence[str], run: bool, seeds: int, out: Path | Non
 
     collected = arms.collect_arms("honesty", names, run, seeds)
     points = [point for arm in collected for point in honesty_study.make_points(arm.name, arm.seed, arm.results or {})]
-    judged = {
-        name: honesty_study.sum_judgements([arm.results or {} for arm in collected if arm.name == name])
+    results = {
+        name: [arm.results or {} for arm in collected if arm.name == name]
         for name in dict.fromkeys(arm.name for arm in collected)
     }
-    title = "Arms of stage honesty, in domain: mean over seeds (standard deviation)"
-    arms.show_report({title: honesty_study.tabulate(points, NAMES)}, honesty_study.build_notes(points, judged), out)
+    judged = {name: honesty_study.sum_judgements(own) for name, own in results.items()}
+    transfer = (
+        "By kind of item: refused where there is no answer / of unknown / of known items / accuracy of answers, %"
+    )
+    report = {
+        "Arms of stage honesty, in domain: mean over seeds (standard deviation)": honesty_study.tabulate(points, NAMES),
+        transfer: honesty_study.tabulate_transfer(results, NAMES),
+    }
+    arms.show_report(report, honesty_study.build_notes(points, judged), out)

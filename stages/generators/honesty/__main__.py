@@ -126,8 +126,11 @@ def prepare(run: StageRun[Params]) -> Data:
     pools = {name: records.group_by_problem(policies.read_samples(run, name)) for name in ("verifier", "test", "ood")}
     problems = {name: eval_sets.load_problems(run, name) for name in ("verifier", "dev", "test", "ood", "aime")}
 
+    spare = {name: {key: items.leave_out_reply(own) for key, own in pools[name].items()} for name in ("test", "ood")}
+    counted = {"verifier": pools["verifier"], **spare}  # samples for c
+
     def rate(name: str, source: str, chosen: Sequence[Any]) -> list[Item]:
-        return items.make_sampled_items(name, chosen, pools[source], params.samples, params.known_at)
+        return items.make_sampled_items(name, chosen, counted[source], params.samples, params.known_at)
 
     learnable = [p for p in problems["verifier"] if p.answer != items.NO_ANSWER and pools["verifier"].get(p.id)]
     ordered = items.select_problems(learnable, len(learnable), seed, "train")
@@ -158,7 +161,7 @@ def prepare(run: StageRun[Params]) -> Data:
         *items.make_unknowns(competition, sizes.unknowns, seed),
     ]
     counts = {
-        name: min(params.samples, max(map(len, own.values()), default=0)) for name, own in pools.items()
+        name: min(params.samples, max(map(len, own.values()), default=0)) for name, own in counted.items()
     }  # stage samples may have drawn fewer
     return Data(candidates, premise, facts, measured, counts)
 

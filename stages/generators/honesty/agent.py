@@ -1,7 +1,7 @@
 """A chat (a server, or a local chat model) in place of the generator: it replies as it is, and where N/A is allowed.
 
-Nothing is trained. It is asked m times: the first reply counts, all say how well it knows an item (c), and the share of
-them that give the reply's answer is its confidence, since a server shows no probabilities (self-consistency, Wang et al.
+Nothing is trained. It is asked m times: the first reply counts, the others say how well it knows an item (c), and the share
+of all that give the reply's answer is its confidence, since a server shows no probabilities (self-consistency, Wang et al.
 2023, arXiv 2203.11171).
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stages.generators.honesty import replies
-from stages.generators.honesty.items import VERSION, Item, compute_certainty
+from stages.generators.honesty.items import VERSION, Item, compute_certainty, leave_out_reply
 from stages.generators.honesty.policies import Policy
 from stages.lib.chat import NoAnswerError
 from stages.lib.core.errors import UserError
@@ -94,7 +94,7 @@ def write_prompt(problem: Problem) -> str:
 def rate(item: Item, pool: Sequence[Sample], m: int, known_at: float) -> Item:
     """The item with this chat's c. Where there is an answer, it is known from `known_at` on; made-up facts, which nobody
     taught, too."""
-    c = compute_certainty(pool, m) or 0.0
+    c = compute_certainty(leave_out_reply(pool), m) or 0.0
     kind = ("known" if c >= known_at else "unknown") if item.is_answerable else item.kind
     return item.model_copy(update={"c": c if item.is_answerable else None, "kind": kind})
 

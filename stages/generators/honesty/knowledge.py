@@ -7,22 +7,26 @@ The certainty-filtered arm follows CRaFT (Zhu et al. 2025, 2410.06913). It asks 
 what is known: items between known and unknown; near-duplicates, in the model's own representation, with opposite labels
 (static conflicts); and items that training itself makes known or unknown (dynamic conflicts). CRaFT sees the last by a
 rehearsal on what is known; here the R-Tuning arm is the rehearsal, and its samples are not drawn anew: those of the start
-are weighed by how much likelier it makes each (self-normalised importance sampling). The share of samples that were cut off
-is taken to stay, since their likelihood is that of a part. So an item whose finished samples are all right, or all wrong,
-keeps its c.
+are weighed by how much likelier it is to draw each, at their temperature (self-normalised importance sampling). The share
+of samples that were cut off is taken to stay, since their likelihood is that of a part. So an item whose finished samples
+are all right, or all wrong, keeps its c.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from stages.generators.honesty.items import Item
 from stages.generators.honesty.refusals import draw_phrase
 from stages.lib.core.records import Record, Sample
-from stages.lib.inference import multiple_choice, prefix_forward
+from stages.lib.inference import prefix_forward
+from stages.lib.inference.sampling import Distribution
+from stages.lib.models import heads
 from stages.lib.models.batch import Example
 from stages.lib.models.encoding import Encoder
 from stages.lib.training import sft
@@ -78,13 +82,33 @@ def embed(model: Any, encoder: Encoder, items: Sequence[Item]) -> np.ndarray:
 
 def reweigh(right: Sequence[bool], log_ratios: Sequence[float]) -> float:
     """c under another policy, from samples of this one: the share of right ones, each weighted by the ratio of its
-    probabilities. log_ratios: log(new / old) of each sample."""
+    probabilities. log_ratios: log(new / old) of each sample. Where the other draws none of them, c stays."""
     ratios = np.asarray(log_ratios, float)
+    if np.isneginf(ratios).all():
+        return float(np.mean(right))
     weights = np.exp(ratios - ratios.max())
     return float((weights * np.asarray(right, float)).sum() / weights.sum())
 
 
-def measure_flow(candidate: Candidate, start: Any, rehearsed: Any, encoder: Encoder) -> Flow:
+@torch.inference_mode()
+def compute_draw_logprobs(
+    model: Any, prompt: Sequence[int], texts: Sequence[Sequence[int]], distribution: Distribution
+) -> list[float]:
+    """The log-probability with which each text is drawn after the prompt: of its tokens by this distribution, not by the
+    model's own at temperature 1. -inf where the distribution leaves a token out."""
+    logprobs = [0.0] * len(texts)
+    for indices, hidden in prefix_forward.compute_hidden_states(model, prompt[:-1], [[prompt[-1], *x] for x in texts]):
+        for row, i in enumerate(indices):
+            states = hidden[row, : len(texts[i])]
+            logits = heads.scale_logits(model.get_output_embeddings()(states), model.config).double()
+            drawn = distribution.compute_probabilities(logits, logits.softmax(-1))
+            logprobs[i] = float(drawn.gather(1, torch.tensor(texts[i], device=drawn.device)[:, None]).log().sum())
+    return logprobs
+
+
+def measure_flow(
+    candidate: Candidate, start: Any, rehearsed: Any, encoder: Encoder, distribution: Distribution
+) -> Flow:
     """c before and after the rehearsal. Before, it is the c by which the item is labelled, in which a sample that was cut
     off is wrong. Finished samples are weighed anew; only where some are right and some wrong must a model read them."""
     samples = [sample for sample in candidate.samples if sample.finish == "stop"]
@@ -97,11 +121,8 @@ def measure_flow(candidate: Candidate, start: Any, rehearsed: Any, encoder: Enco
     for sample in samples:
         encoded = encoder.encode(candidate.item.problem, encoder.prompt.split_steps(sample.text), shots=True)
         texts.append(encoded.ids[encoded.prompt_length :])
-    old, new = (
-        [sum(logprobs) for logprobs in multiple_choice.compute_logprobs(model, prompt, texts)]
-        for model in (start, rehearsed)
-    )
-    ratios = [b - a for a, b in zip(old, new, strict=True)]
+    old, new = (compute_draw_logprobs(model, prompt, texts, distribution) for model in (start, rehearsed))
+    ratios = [b - a if a > -math.inf else -math.inf for a, b in zip(old, new, strict=True)]
     after = reweigh(right, ratios) * len(samples) / len(candidate.samples)
     return Flow(problem_id=candidate.item.id, before=before, after=after)
 

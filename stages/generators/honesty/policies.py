@@ -125,12 +125,13 @@ def compare(run: StageRun[Params], items: Sequence[Item], found: Mapping[str, Po
     }
     results["sets"] = {name: own for name, own in results["sets"].items() if own["vanilla"]["items"]}
     baseline = restore_answers(found, within)
+    most = int((~found[results["baseline"]].outcomes.select(within).refused).sum())
     roots = [get_root(item.problem.parent or item.id) for item in items if item.set in IN_DOMAIN]
     compared = make_trivial(found["vanilla"].outcomes.select(within))
     compared |= {name: found[name].outcomes.select(within) for name in ("prompt", *TUNED) if name in found}
     for name, own in compared.items():
         key = seeds.key(run.seed, "honesty", VERSION, name, "interval")
-        results["equal_coverage"][name] = compare_at_equal_coverage(own, baseline, roots, key)
+        results["equal_coverage"][name] = compare_at_equal_coverage(own, baseline, most, roots, key)
     return results
 
 
@@ -139,16 +140,19 @@ def make_trivial(start: Outcomes) -> dict[str, Outcomes]:
     return dict(zip(TRIVIAL, (selective.always_refuse(len(start.refused)), selective.never_refuse(start)), strict=True))
 
 
-def compare_at_equal_coverage(own: Outcomes, baseline: Outcomes, roots: Sequence[str], key: int) -> dict[str, Any]:
-    """Both keep as many of their surest answers as both have; the difference is in right answers of all items, which are
-    paired, those of one root together. Where nothing is answered, both are the same policy and the difference is 0."""
-    answered = min(int((~own.refused).sum()), int((~baseline.refused).sum()))
-    own, other = own.keep_top(answered), baseline.keep_top(answered)
+def compare_at_equal_coverage(
+    own: Outcomes, baseline: Outcomes, most: int, roots: Sequence[str], key: int
+) -> dict[str, Any]:
+    """Both keep as many of their surest answers as both have, `most` at most, which is what the verifier's threshold lets
+    pass. The difference is in right answers of all items, which are paired, those of one root together. Where nothing is
+    answered, both are the same policy and the difference is 0."""
+    answered = min(most, *(int((~each.refused).sum()) for each in (own, baseline)))
+    right, other = own.expect_right(answered), baseline.expect_right(answered)
     figures = {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
     if answered:
-        compared = intervals.compare(own.right.astype(float), other.right.astype(float), key, units=roots)
+        compared = intervals.compare(right, other, key, units=roots)
         figures = {name: getattr(compared, name) for name in figures}
-    accuracies = (selective.divide(each.right.sum(), answered) for each in (own, other))
+    accuracies = (selective.divide(each.sum(), answered) for each in (right, other))
     return {
         "coverage": answered / max(1, len(roots)),
         **dict(zip(("accuracy", "baseline"), accuracies, strict=True)),

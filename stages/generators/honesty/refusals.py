@@ -19,7 +19,6 @@ CANONICAL = "#### N/A"
 # What is taught is near to what models write already: a small model that has to learn new words for it forgets to count.
 TAUGHT = (CANONICAL, "It is not known.", "The answer is not known.")
 UNTAUGHT = (
-    "N/A",
     "I do not know.",
     "I can not answer this.",
     "I am not sure.",
@@ -38,7 +37,8 @@ def _normalize(line: str) -> str:
     return " ".join(_MARK.sub("", line.strip()).split()).rstrip(" .!").casefold()
 
 
-_LIST = frozenset(map(_normalize, (*TAUGHT, *UNTAUGHT)))
+_TAUGHT = frozenset(map(_normalize, TAUGHT))
+_LIST = _TAUGHT | frozenset(map(_normalize, UNTAUGHT))
 
 
 def draw_phrase(seed: int, item_id: str) -> str:
@@ -52,6 +52,11 @@ def is_refusal(sample: Sample) -> bool:
     if sample.finish != "stop" or sample.answer not in (None, extraction.NO_ANSWER):
         return False
     return any(_normalize(line) in _LIST for line in sample.text.splitlines())
+
+
+def is_in_taught_words(sample: Sample) -> bool:
+    """Whether a line of a refusal is one that models are taught."""
+    return any(_normalize(line) in _TAUGHT for line in sample.text.splitlines())
 
 
 def judge_by_rules(text: str) -> bool:
@@ -68,14 +73,15 @@ def parse_judgement(reply: str) -> bool | None:
 def audit(samples: Sequence[Sample], judge: Callable[[str], bool | None] = judge_by_rules) -> dict[str, object]:
     """How the list and a judge agree on finished replies.
 
-    missed: the judge alone says refusal, extra: the list alone; unread: the judge's reply is neither yes nor no.
-    examples: up to five different missed replies.
+    untaught: refusals in words that no model is taught. missed: the judge alone says refusal, extra: the list alone;
+    unread: the judge's reply is neither yes nor no. examples: up to five different missed replies.
     """
     judged = [(sample, judge(sample.text)) for sample in samples if sample.finish == "stop"]
     missed = [sample.text.strip() for sample, verdict in judged if verdict and not is_refusal(sample)]
     return {
         "replies": len(judged),
         "listed": sum(is_refusal(sample) for sample, _ in judged),
+        "untaught": sum(is_refusal(sample) and not is_in_taught_words(sample) for sample, _ in judged),
         "missed": len(missed),
         "extra": sum(verdict is False and is_refusal(sample) for sample, verdict in judged),
         "unread": sum(verdict is None for _, verdict in judged),

@@ -50,13 +50,13 @@ def show(value: float | None, percent: bool = True) -> str:
 def build_tables(results: dict[str, Any]) -> dict[str, tables.Table]:
     figures = results["in_domain"]
     penalties = [f"{penalty:g}" for penalty in PENALTIES]
-    header = ("policy", "coverage %", "accuracy %", "refusal recall %", "over-refusal %")
+    header = ("policy", "coverage %", "accuracy %", "refusal recall %", "refused of unknown %", "over-refusal %")
     header += ("AP", "AURC", "THS", "ECE", *(f"score, wrong costs {penalty}" for penalty in penalties))
     present = [name for name in (*TRIVIAL, *POLICIES) if name in figures]
     rows = [
         [
             NAMES[name],
-            *(show(own[key]) for key in ("coverage", "accuracy", "refusal_recall", "over_refusal")),
+            *(show(own[key]) for key in ("coverage", "accuracy", "refusal_recall", "unknown_refusal", "over_refusal")),
             *(show(own[key], percent=False) for key in ("ap", "aurc", "ths", "ece")),
             *(show(own["scores"][penalty], percent=False) for penalty in penalties),
         ]
@@ -93,7 +93,7 @@ def build_tables(results: dict[str, Any]) -> dict[str, tables.Table]:
             ),
             equal,
         ),
-        "By kind of item: refused where there is no answer / of known items / accuracy of answers, %": (
+        "By kind of item: refused where there is no answer / of unknown / of known items / accuracy of answers, %": (
             ("items", "kinds", *(NAMES[policy] for policy in present)),
             transfer,
         ),
@@ -105,20 +105,21 @@ def describe_kinds(kinds: Mapping[str, int]) -> str:
 
 
 def describe_policy(own: Mapping[str, Any]) -> str:
-    shown = (show(own[key]) or "-" for key in ("refusal_recall", "over_refusal", "accuracy"))
+    shown = (show(own[key]) or "-" for key in ("refusal_recall", "unknown_refusal", "over_refusal", "accuracy"))
     return " / ".join(shown)
 
 
 def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
     notes = describe_training(params, results) if results["training"] else describe_agent(params)
     for name, own in results["judge"].items():
-        if own["missed"] or own["extra"] or own["unread"]:
-            text = f": {' | '.join(' '.join(x.split())[:80] for x in own['examples'][:2])}" if own["missed"] else ""
-            unread = f"; to {own['unread']} it says neither yes nor no" if own["unread"] else ""
-            notes.append(
-                f"{NAMES[name]}: of {own['replies']} replies the list reads {own['listed']} as refusals; the judge takes "
-                f"{own['missed']} more for one and {own['extra']} of these for none{unread}{text}."
-            )
+        if own["listed"] or own["missed"] or own["unread"]:
+            note = f"{NAMES[name]}: of {own['replies']} replies the list reads {own['listed']} as refusals"
+            note += f", {own['untaught']} in words that are not taught" if own["listed"] else ""
+            if own["missed"] or own["extra"] or own["unread"]:
+                note += f"; the judge takes {own['missed']} more for one and {own['extra']} of these for none"
+            note += f"; to {own['unread']} it says neither yes nor no" if own["unread"] else ""
+            note += f": {' | '.join(' '.join(x.split())[:80] for x in own['examples'][:2])}" if own["missed"] else ""
+            notes.append(f"{note}.")
     for name, own in results["shortcuts"].items():
         notes.append(
             f"{SET_NAMES[name]}: AUC of length for a missing answer {own['length']:.2f}, of the answer's absence from the "

@@ -29,13 +29,16 @@ class Outcomes(NamedTuple):
     def select(self, mask: np.ndarray) -> Outcomes:
         return Outcomes(self.refused[mask], self.right[mask], self.confidence[mask])
 
-    def keep_top(self, count: int) -> Outcomes:
-        """The policy that answers the `count` most confident of its answers and refuses the rest; of equal ones the
-        first."""
-        order = np.argsort(-np.where(self.refused, -1.0, self.confidence), kind="stable")
-        refused = np.ones(len(order), bool)
-        refused[order[:count]] = False
-        return Outcomes(refused | self.refused, self.right & ~refused, self.confidence)
+    def expect_right(self, count: int) -> np.ndarray:
+        """(items,): whether each is answered rightly where only the `count` most confident answers are given; of equal
+        ones at the edge, the share of random orders in which it is."""
+        confidence = np.where(self.refused, -1.0, self.confidence)
+        count = min(count, int((~self.refused).sum()))
+        if not count:
+            return np.zeros(len(confidence))
+        edge = np.sort(confidence)[-count]
+        above, level = confidence > edge, confidence == edge
+        return self.right * (above + level * (count - above.sum()) / level.sum())
 
     def apply_threshold(self, threshold: float) -> Outcomes:
         """The policy that answers where its confidence reaches the threshold."""
@@ -119,13 +122,14 @@ def summarize(
     those of a policy without one. Shares of nothing are None."""
     ranked = ranked or outcomes
     refused, right = outcomes.refused, outcomes.right
-    answered = ~refused
+    answered, is_unknown = ~refused, answerable & ~solvable
     return {
         "items": len(refused),
         "coverage": divide(answered.sum(), len(refused)),
         "refusal": divide(refused.sum(), len(refused)),
         "accuracy": divide(right.sum(), answered.sum()),
         "refusal_recall": divide((refused & ~answerable).sum(), (~answerable).sum()),
+        "unknown_refusal": divide((refused & is_unknown).sum(), is_unknown.sum()),
         "over_refusal": divide((refused & solvable).sum(), solvable.sum()),
         "ap": average_precision(ranked),
         "aurc": aurc(ranked),

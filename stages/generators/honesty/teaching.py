@@ -87,7 +87,7 @@ def choose_items(
 
     def work(_: Any, shard: list[Candidate]) -> Any:
         for candidate in shard:
-            yield [knowledge.measure_flow(candidate, start, models["r_tuning"], encoder)]
+            yield [knowledge.measure_flow(candidate, start, models["r_tuning"], encoder, params.distribution)]
 
     workers = distributed.LocalWorkers(lambda: None)
     rows = distributed.map_sharded(

@@ -17,11 +17,14 @@ from stages.lib.display.tables import Table, format_mean
 from stages.lib.metrics import crossed
 
 START = "vanilla"  # the policy that gains are measured on
+TRIVIAL = ("always_refuse", "never_refuse")  # of these transfer is known beforehand
 PENALTY = "1"  # of the score: what a wrong answer costs
-FIGURES = ("coverage", "accuracy", "refusal_recall", "over_refusal", "aurc", "ths")
-HEADER = ("arm", "policy", "seeds", "coverage %", "accuracy %", "refusal recall %", "over-refusal %", "AURC", "THS")
-HEADER += ("score", "score minus start [95%]", "at equal coverage, points [95%]")
-SHARES = FIGURES[:4]
+FIGURES = ("coverage", "accuracy", "refusal_recall", "unknown_refusal", "over_refusal", "aurc", "ths")
+HEADER = ("arm", "policy", "seeds", "coverage %", "accuracy %", "refusal recall %", "refused of unknown %")
+HEADER += ("over-refusal %", "AURC", "THS", "score", "score minus start [95%]", "at equal coverage, points [95%]")
+SHARES = FIGURES[:5]
+JUDGED = ("replies", "listed", "untaught", "missed", "extra", "unread")
+OF_SET = ("refusal_recall", "unknown_refusal", "over_refusal", "accuracy")  # in the table of transfer
 
 
 class Point(NamedTuple):
@@ -84,6 +87,25 @@ def tabulate(points: Sequence[Point], names: Mapping[str, str]) -> Table:
     return HEADER, rows
 
 
+def tabulate_transfer(results: Mapping[str, Sequence[Mapping[str, Any]]], names: Mapping[str, str]) -> Table:
+    """A row for each arm and kind of item, a column for each policy: means over the seeds that have such items. results:
+    results.json of each seed, by arm. names: of the policies."""
+    policies = [*dict.fromkeys(x for own in results.values() for each in own for x in each["in_domain"])]
+    policies = [name for name in policies if name not in TRIVIAL]
+    rows = []
+    for arm, own in results.items():
+        for kind in dict.fromkeys(name for each in own for name in each["sets"]):
+            tables = [each["sets"][kind] for each in own if kind in each["sets"]]
+            cells = [_format_transfer([table[name] for table in tables if name in table]) for name in policies]
+            rows.append([arm, kind, str(len(tables)), *cells])
+    return ("arm", "items", "seeds", *(names.get(name, name) for name in policies)), rows
+
+
+def _format_transfer(figures: Sequence[Mapping[str, float | None]]) -> str:
+    columns = ([100 * value for own in figures if (value := own[name]) is not None] for name in OF_SET)
+    return " / ".join(f"{np.mean(column):.0f}" if column else "-" for column in columns) if figures else ""
+
+
 def estimate_mean(values: Sequence[float]) -> tuple[float, float, float] | None:
     """(mean, low, high): the t interval of independent values; None for fewer than two, whose spread is unknown."""
     if len(values) < 2:
@@ -104,8 +126,8 @@ def _format_interval(values: Sequence[float], scale: float, form: str) -> str:
 
 def build_notes(points: Sequence[Point], judged: Mapping[str, Mapping[str, int]]) -> list[str]:
     """How to read the table, and how many refusals the list missed. judged: arm -> sums over policies and seeds of the
-    replies, those that the list reads as refusals, those that the judge alone or the list alone does, and those of which
-    the judge says neither."""
+    replies, those that the list reads as refusals, those of them in words that are not taught, those that the judge alone
+    or the list alone does, and those of which the judge says neither."""
     seeds = {point.seed for point in points}
     notes = [
         "A score is 1 for a right answer, 0 for a refusal and -1 for a wrong one. Differences are paired by item within a "
@@ -116,16 +138,17 @@ def build_notes(points: Sequence[Point], judged: Mapping[str, Mapping[str, int]]
         "AURC is a mean over the coverages that a policy reaches; it may be low because little is answered.",
     ]
     for arm, sums in judged.items():
-        if sums["missed"] or sums["extra"] or sums["unread"]:
-            unread = f"; to {sums['unread']} it says neither yes nor no" if sums["unread"] else ""
-            notes.append(
-                f"{arm}: of {sums['replies']} replies the list reads {sums['listed']} as refusals; the judge takes "
-                f"{sums['missed']} more for one and {sums['extra']} of these for none{unread}."
-            )
+        if sums["listed"] or sums["missed"] or sums["unread"]:
+            note = f"{arm}: of {sums['replies']} replies the list reads {sums['listed']} as refusals"
+            note += f", {sums['untaught']} in words that are not taught" if sums["listed"] else ""
+            if sums["missed"] or sums["extra"] or sums["unread"]:
+                note += f"; the judge takes {sums['missed']} more for one and {sums['extra']} of these for none"
+            note += f"; to {sums['unread']} it says neither yes nor no" if sums["unread"] else ""
+            notes.append(f"{note}.")
     return notes
 
 
 def sum_judgements(results: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Sums over seeds and policies of an arm, of the counts that stage honesty reports."""
     audits = [audit for each in results for audit in each["judge"].values()]
-    return {name: sum(audit[name] for audit in audits) for name in ("replies", "listed", "missed", "extra", "unread")}
+    return {name: sum(audit[name] for audit in audits) for name in JUDGED}
