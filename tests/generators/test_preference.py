@@ -2,6 +2,7 @@
 
 import json
 import random
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from stages.generators.preference import measures, pairs
 from stages.lib.core import records
 from stages.lib.core.errors import UserError
 from stages.lib.datasets import eval_sets
+from stages.lib.inference.sampling import Draw
 from stages.lib.models import divergence, loading
 from stages.lib.models.batch import collate
+from stages.lib.models.encoding import Encoder
 from stages.lib.models.prompts import Prompt
 from tests.helpers import tiny_models
 from tests.helpers.training_script import make_examples
@@ -210,6 +213,26 @@ def test_variants_of_a_problem_are_on_one_side():
     assert not {pairs.get_root(x) for x in learned} & {pairs.get_root(x) for x in held_out}
     shuffled = random.Random(0).sample(names, len(names))
     assert pairs.split_held_out(shuffled, 20, 1) == (learned, held_out)
+
+
+def test_a_pair_has_the_tokens_that_were_drawn_and_no_end_of_a_step_that_was_not():
+    encoder, problem = Encoder(TOKENIZER, Prompt()), tiny_models.make_problem(1)
+    whole, cut = tiny_models.make_sample(problem, 0, 0), tiny_models.make_sample(problem, 1, 1)
+    for text in ("3 + 4 = 7\n7 + 2", "3 + 4", "3 + 4 = 7\n7 + 2 = 9\n#### "):
+        part = cut.model_copy(update={"text": text, "finish": "length", "answer": None})
+        pair = pairs.encode_pair(encoder, problem, pairs.SamplePair(problem.id, whole, part))
+        start = len(encoder.prompt_ids(problem, shots=True))
+        for example in pair:
+            assert example.lm_weight == [0.0] * start + [1.0] * (len(example.ids) - start)
+        assert encoder.decode_text(pair.rejected.ids[start:]) == text
+        assert pair.chosen.ids[-1] == encoder.end_id and encoder.end_id not in pair.rejected.ids[start:]
+
+
+def test_what_a_calculator_wrote_is_no_choice_and_has_no_divergence():
+    draw, nobody = Draw([1, 2, 3], [-0.5, 0.0, -0.1], "stop"), cast("Any", None)
+    calculating = Encoder(TOKENIZER, Prompt(calculator=True))
+    for encoder, expected in ((Encoder(TOKENIZER, Prompt()), [1.0, 1.0, 1.0]), (calculating, [1.0, 0.0, 1.0])):
+        assert measures.Policies(nobody, None, None, encoder).weigh_draw(draw) == expected
 
 
 def test_a_divergence_is_the_sum_over_the_vocabulary_at_every_place_of_a_draw():

@@ -50,7 +50,11 @@ class Study:
         seen = {world.normalise(problem) for problem in (*held, *self.old, *parents)}
         self.world = World(streams.split_parents(parents, params.rounds, seed), params.kinds, seed, seen)
         self.levels = dict.fromkeys(params.kinds, 0)
-        self.streams: dict[str, list[Problem]] = {"dev": self.dev, "report": [*self.test, *self.ood]}
+        self.streams: dict[str, list[Problem]] = {
+            "dev": self.dev,
+            "report": [*self.test, *self.ood],
+            "old": self.old,  # replayed in what every arm learns
+        }
         self.rounds: list[dict[str, Any]] = []
         self.rows: list[dict[str, Any]] = []  # of slices.jsonl
         self.lessons: list[dict[str, Lesson]] = []

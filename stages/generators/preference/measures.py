@@ -17,7 +17,7 @@ from stages.lib.core import records, seeds
 from stages.lib.core.records import Problem, Record, Sample, Score
 from stages.lib.grading.draws import make_samples
 from stages.lib.inference.native_engine import NativeEngine
-from stages.lib.inference.sampling import Distribution
+from stages.lib.inference.sampling import Distribution, Draw
 from stages.lib.metrics import estimators, intervals, majority, ranking, voting
 from stages.lib.models import divergence, encoding, forward, preference
 from stages.lib.models.batch import Example, collate
@@ -47,7 +47,7 @@ class PairScore(Record):
 
 
 class Divergence(Record):
-    """KL(policy || start) along one draw of the policy."""
+    """KL(policy || start) along one draw of the policy; tokens: those that the policy chose."""
 
     problem_id: str
     value: float
@@ -109,18 +109,23 @@ class Policies:
                 values: list[float] = []
                 for first in range(0, n, ROWS):
                     examples = [
-                        Example([*prompts[i], *draw.ids], [0.0] * len(prompts[i]) + [1.0] * len(draw.ids))
+                        Example([*prompts[i], *draw.ids], [0.0] * len(prompts[i]) + self.weigh_draw(draw))
                         for draw in draws[first : first + ROWS]
                     ]
                     batch = collate(examples).to(get_device(self.policy))
                     values += divergence.sum_divergences(self.policy, self.start, batch).tolist()
                 yield [
-                    Divergence(problem_id=shard[i].id, value=value, tokens=len(draw.ids))
+                    Divergence(problem_id=shard[i].id, value=value, tokens=round(sum(self.weigh_draw(draw))))
                     for value, draw in zip(values, draws, strict=True)
                 ]
 
         with forward.autocast(self.policy, params.precision):
             return self._share("kl", list(problems), work, Divergence, NativeEngine(self.policy, params.max_rows))
+
+    def weigh_draw(self, draw: Draw) -> list[float]:
+        """1 for each token of a draw, 0 for one that the calculator wrote: the policy did not choose it."""
+        has_calculator = self.encoder.calculator is not None
+        return [0.0 if has_calculator and not logprob else 1.0 for logprob in draw.logprobs]
 
     def _share(self, name: str, items: list[Any], work: Any, kind: Any, model: Any = None) -> list[Any]:
         def get_id(item: Problem | str) -> str:

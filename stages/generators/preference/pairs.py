@@ -96,13 +96,17 @@ def make_pairs(
 
 
 def encode_pair(encoder: Encoder, problem: Problem, pair: SamplePair) -> Pair:
-    """Both solutions after the prompt that the generator is asked with. Every token of a solution counts."""
+    """Both solutions after the prompt that the generator is asked with. Every token of a solution counts. One that was cut
+    off ends with its last word: the end of a step, which was never drawn, is not learned to be avoided."""
 
     def encode(sample: Sample) -> Example:
         steps = encoder.prompt.split_steps(sample.text)
         encoded = encoder.encode(problem, steps, finished=sample.finish == "stop", shots=True)
-        length = len(encoded.ids) - encoded.prompt_length
-        return Example(encoded.ids, [0.0] * encoded.prompt_length + [1.0] * length)
+        ids, prompt_length = encoded.ids, encoded.prompt_length
+        if sample.finish != "stop" and steps:
+            start = encoded.step_ends[-2] + 1 if len(steps) > 1 else prompt_length
+            ids = [*ids[:start], *encoder.encode_texts(steps[-1:])[0]]
+        return Example(ids, [0.0] * prompt_length + [1.0] * (len(ids) - prompt_length))
 
     return Pair(encode(pair.chosen), encode(pair.rejected))
 

@@ -4,8 +4,11 @@ The effect of a slice is its gap: the mean accuracy of the rest minus that of th
 of a problem, and whole problems are permuted, since samples of one problem are correlated. The gap of a slice that was
 proposed because of it is too large on average (selection); `confirmation` measures it anew, on fresh problems.
 
-Sources: Good 2005 (permutation tests); Benjamini & Hochberg 1995. Slices that are significantly weak are those of EvalTree
-(Zeng et al. 2025, arXiv 2503.08893), there over a tree of capabilities.
+What is permuted is the gap in standard errors, each side with a variance of its own. The gap itself would find slices that
+are no weaker, but smaller and more varied than the rest, too often.
+
+Sources: Good 2005 (permutation tests); Chung & Romano 2013 (studentised ones); Benjamini & Hochberg 1995. Slices that are
+significantly weak are those of EvalTree (Zeng et al. 2025, arXiv 2503.08893), there over a tree of capabilities.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from scipy.stats import false_discovery_control
 from stages.lib.adaptation.slices import Slice
 
 MAX_PERMUTED = 1 << 21  # values of permutations held in memory at once
+SMALLEST_VARIANCE = 1e-12  # of a mean: where neither side varies, the gap alone decides
 
 
 class Candidate(NamedTuple):
@@ -42,18 +46,30 @@ def compute_means(masks: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np
     return sums / sizes, (values.sum() - sums) / (masks.shape[1] - sizes)
 
 
+def compute_scores(masks: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(rows, slices): the gap of each slice in Welch's standard errors. values: (rows, problems)."""
+    inside, sizes = masks.T.astype(float), masks.sum(1)
+    rests = masks.shape[1] - sizes
+    sums, squares = values @ inside, (values**2) @ inside
+    others, other_squares = values.sum(1)[:, None] - sums, (values**2).sum(1)[:, None] - squares
+    variance = (squares - sums**2 / sizes) / (sizes * np.maximum(1, sizes - 1))
+    variance += (other_squares - others**2 / rests) / (rests * np.maximum(1, rests - 1))
+    return (others / rests - sums / sizes) / np.sqrt(np.maximum(variance, SMALLEST_VARIANCE))
+
+
 def permutation_test(masks: np.ndarray, values: np.ndarray, key: int, permutations: int) -> np.ndarray:
-    """(slices,) one-sided p: how often problems dealt out at random give the slice a sum as low as its own.
+    """(slices,) one-sided p: how often problems dealt out at random give the slice a gap as large as its own, both in
+    standard errors.
 
     All slices see the same permutations. The order of the problems counts: sort them, so that the same problems give the
     same p-values."""
-    observed = masks.astype(float) @ values
+    observed = compute_scores(masks, values[None])[0]
     random = np.random.Generator(np.random.Philox(key=key))
     beyond, done = np.zeros(len(masks), int), 0
     while done < permutations:
         rows = min(permutations - done, max(1, MAX_PERMUTED // max(1, len(values))))
         dealt = random.permuted(np.broadcast_to(values, (rows, len(values))), axis=1)
-        beyond += (dealt @ masks.T.astype(float) <= observed + 1e-9).sum(0)
+        beyond += (compute_scores(masks, dealt) >= observed - 1e-9 * np.maximum(1.0, np.abs(observed))).sum(0)
         done += rows
     return (1 + beyond) / (1 + permutations)
 

@@ -53,11 +53,33 @@ def test_p_values_are_those_of_all_permutations(values, size, key):
     values = np.array(values)
     mask = np.arange(len(values)) < size
     [p] = proposal.permutation_test(mask[None], values, key, 4000)
-    sums = [sum(chosen) for chosen in itertools.combinations(values, size)]
-    exact = np.mean([x <= values[:size].sum() + 1e-9 for x in sums])
+
+    def score(chosen):
+        """The gap in Welch's standard errors, with variances of one value as 0."""
+        inside, outside = values[list(chosen)], np.delete(values, list(chosen))
+        variances = [part.var(ddof=1) / len(part) if len(part) > 1 else 0.0 for part in (inside, outside)]
+        return (outside.mean() - inside.mean()) / max(sum(variances), 1e-12) ** 0.5
+
+    own = score(range(size))
+    others = [score(chosen) for chosen in itertools.combinations(range(len(values)), size)]
+    exact = np.mean([x >= own - 1e-6 * max(1, abs(own)) for x in others])
     assert p == pytest.approx(exact, abs=0.04)
     [inside], [outside] = proposal.compute_means(mask[None], values)
     assert inside == pytest.approx(values[:size].mean()) and outside == pytest.approx(values[size:].mean())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("inside", "outside"), [(20, 40), (30, 200), (60, 60)])
+def test_a_slice_that_only_varies_more_is_not_weak(inside, outside):
+    """Its problems are solved always or never, those of the rest half of the times, the means are equal."""
+    random, mask = np.random.Generator(np.random.Philox(5)), np.arange(inside + outside) < inside
+    found = []
+    for run in range(500):
+        values = np.concatenate([random.integers(0, 2, inside), random.binomial(4, 0.5, outside) / 4])
+        [p] = proposal.permutation_test(mask[None], values, run, 300)
+        found.append(p <= 0.05)
+    share, error = count_share(found)
+    assert share <= 0.05 + 2 * error + 0.005
 
 
 def test_more_permutations_than_memory_holds_are_the_same_test(monkeypatch):
@@ -174,9 +196,15 @@ def test_the_gap_of_the_probe_is_too_large_and_the_confirmed_gap_is_not():
 
 
 def test_the_order_of_problems_counts_only_until_they_are_sorted():
-    world = World(7, 300, 0.5, 0.3)
-    first, second = world.find(1), World(7, 300, 0.5, 0.3).find(1)
-    assert first == second
+    """A p-value is that of the permutations that a key gives, so another order of the problems gives another one."""
+    rows, values = World(7, 60, 0.5, 0.1).draw()
+    masks = make_masks([WEAK], rows)
+    order = np.random.Generator(np.random.Philox(3)).permutation(len(rows))
+    [p], [other] = (proposal.permutation_test(masks[:, i], values[i], 1, 500) for i in (np.arange(len(rows)), order))
+    assert p != other and p == pytest.approx(other, abs=0.1)
+    back = np.argsort(order)
+    [again] = proposal.permutation_test(masks[:, order][:, back], values[order][back], 1, 500)
+    assert again == p
 
 
 # Slices that say nothing beyond their parents.
