@@ -8,6 +8,7 @@ import warnings
 
 MAX_SOURCE = 20_000  # characters
 MAX_DEPTH = 60  # levels of nesting in the syntax tree
+MAX_LOOPS = 20  # inside one another, as in CPython
 
 _SYNTAX = """
     Module Load Store Assign AugAssign For While If Expr Pass Break Continue FunctionDef Return arguments arg
@@ -45,8 +46,9 @@ def parse_program(source: str) -> ast.Module:
 
 
 def find_assigned(function: ast.FunctionDef) -> frozenset[str]:
-    """The names that are the function's own, as in Python: all that it assigns, but those of its comprehensions."""
-    found, nodes = set(), list[ast.AST](function.body)
+    """The names that are the function's own, as in Python: its parameters, and all that it assigns but those of its
+    comprehensions."""
+    found, nodes = {argument.arg for argument in function.args.args}, list[ast.AST](function.body)
     while nodes:
         node = nodes.pop()
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -55,20 +57,25 @@ def find_assigned(function: ast.FunctionDef) -> frozenset[str]:
     return frozenset(found)
 
 
+def find_targets(node: ast.ListComp | ast.GeneratorExp) -> frozenset[str]:
+    """The names that are a comprehension's own: those of its loops."""
+    parts = [part for loop in node.generators for part in ast.walk(loop.target) if isinstance(part, ast.Name)]
+    return frozenset(part.id for part in parts if isinstance(part.ctx, ast.Store))
+
+
 def _check(tree: ast.Module) -> None:
-    stack: list[tuple[ast.AST, int, int]] = [(tree, 0, 1)]
+    stack: list[tuple[ast.AST, tuple[ast.AST, ...], int]] = [(tree, (), 1)]
     while stack:
-        node, depth, line = stack.pop()
+        node, above, line = stack.pop()
         line = getattr(node, "lineno", line)
-        if depth > MAX_DEPTH:
-            raise ProgramError(f"line {line}: nested more than {MAX_DEPTH} deep")
-        if fault := _find_fault(node, depth):
+        fault = f"nested more than {MAX_DEPTH} deep" if len(above) > MAX_DEPTH else _find_fault(node, above)
+        if fault:
             raise OutsideLanguageError(f"line {line}: {fault}")
-        stack += ((child, depth + 1, line) for child in ast.iter_child_nodes(node))
+        stack += ((child, (*above, node), line) for child in ast.iter_child_nodes(node))
 
 
-def _find_fault(node: ast.AST, depth: int) -> str | None:
-    """Why a node is not of the language, None where it is."""
+def _find_fault(node: ast.AST, above: tuple[ast.AST, ...]) -> str | None:
+    """Why a node is not of the language, None where it is. above: what it stands in, the module first."""
     if type(node).__name__ not in _ALLOWED:
         return f"{type(node).__name__} is not allowed"
     for field in ("id", "name", "arg", "attr"):
@@ -77,19 +84,31 @@ def _find_fault(node: ast.AST, depth: int) -> str | None:
     if isinstance(node, ast.Constant) and not isinstance(node.value, bool | int | float | str | None):
         return f"{type(node.value).__name__} is not a kind of value here"
     if isinstance(node, ast.FunctionDef):
-        return _find_function_fault(node, depth)
+        return _find_function_fault(node, len(above))
+    if isinstance(node, ast.Return | ast.Break | ast.Continue | ast.For | ast.While):
+        return _find_place_fault(node, above)
     if isinstance(node, ast.FormattedValue) and (node.format_spec or node.conversion != -1):
         return "a format in a string is not allowed"
-    if isinstance(node, ast.For | ast.While) and node.orelse:
-        return "else of a loop is not allowed"
     if isinstance(node, ast.Call):
         if not isinstance(node.func, ast.Name | ast.Attribute):
             return "only functions and methods can be called, by their name"
         if any(word.arg is None for word in node.keywords):
             return "** in a call is not allowed"
+        if len({word.arg for word in node.keywords}) < len(node.keywords):
+            return "an option is given twice"
     if isinstance(node, ast.Dict) and None in node.keys:
         return "** in a dictionary is not allowed"
     return None
+
+
+def _find_place_fault(node: ast.stmt, above: tuple[ast.AST, ...]) -> str | None:
+    loops = sum(isinstance(outer, ast.For | ast.While) for outer in above)
+    if isinstance(node, ast.For | ast.While):
+        if loops >= MAX_LOOPS:
+            return f"more than {MAX_LOOPS} loops inside one another"
+        return "else of a loop is not allowed" if node.orelse else None
+    has_place = any(isinstance(outer, ast.FunctionDef) for outer in above) if isinstance(node, ast.Return) else loops
+    return None if has_place else f"{type(node).__name__.lower()} outside of a loop or function"
 
 
 def _find_function_fault(node: ast.FunctionDef, depth: int) -> str | None:
@@ -98,5 +117,7 @@ def _find_function_fault(node: ast.FunctionDef, depth: int) -> str | None:
         return "a function inside another statement is not allowed"
     if node.decorator_list or node.returns or any(argument.annotation for argument in arguments.args):
         return "decorators and annotations are not allowed"
+    if len({argument.arg for argument in arguments.args}) < len(arguments.args):
+        return "two parameters have one name"
     others = arguments.posonlyargs, arguments.kwonlyargs, arguments.defaults, arguments.vararg, arguments.kwarg
     return "a function has plain parameters only" if any(others) else None

@@ -1,19 +1,27 @@
 """Run a program and keep what it prints: its true trace.
 
 The interpreter walks the syntax tree. Fuel, sizes and printed characters are bounded, so every program ends within about a
-second, whatever it says. Unlike in Python numbers are exact (values.py), functions are no values, and sets, which have no
-fixed order, do not exist.
+second, whatever it says. Unlike in Python numbers are exact (values.py). All else is as in Python, or outside the language:
+so are functions as values, sets, which have no fixed order, and generators, `zip` and the like (values.ITEMS) other than
+where they are read at once.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any, NamedTuple
 
 from stages.lib.interpreter import values
-from stages.lib.interpreter.language import OutsideLanguageError, ProgramError, find_assigned, parse_program
+from stages.lib.interpreter.language import (
+    OutsideLanguageError,
+    ProgramError,
+    find_assigned,
+    find_targets,
+    parse_program,
+)
 
 FUEL = 100_000  # operations of a program at most
 MAX_OUTPUT = 10_000  # characters that a program may print
@@ -43,7 +51,8 @@ def run_program(source: str, inputs: Mapping[str, Any] | None = None, fuel: int 
         is_outside = isinstance(fault, OutsideLanguageError)
         error = str(fault) if str(fault).startswith("line ") else f"line {machine.line}: {fault}"
     lines = "".join(machine.printed).splitlines()
-    return Execution(lines, error, machine.globals, fuel - max(0, machine.meter.fuel), is_outside)
+    variables = {name: value for name, value in machine.program.names.items() if not callable(value)}
+    return Execution(lines, error, variables, fuel - max(0, machine.meter.fuel), is_outside)
 
 
 class _Leave(Exception):
@@ -53,22 +62,41 @@ class _Leave(Exception):
         self.kind, self.value = kind, value
 
 
+class _Scope(NamedTuple):
+    """Values and functions by name: those of Python, of the program, of a call or of a comprehension. own: names that are
+    never those of `outer`, the scope around it."""
+
+    names: dict[str, Any]
+    own: frozenset[str] = frozenset()
+    outer: _Scope | None = None
+
+    def find(self, name: str) -> Any:
+        """Raises KeyError for a name that is known nowhere."""
+        if name in self.names:
+            return self.names[name]
+        if name in self.own:
+            raise ProgramError(
+                f"the name {name} has no value yet: the function assigns it, so it is the function's own"
+            )
+        if self.outer is None:
+            raise KeyError(name)
+        return self.outer.find(name)
+
+
 class _Machine:
     def __init__(self, names: dict[str, Any], fuel: int):
-        self.globals, self.meter, self.line = names, values.Meter(fuel), 1
-        self.names, self._locals = names, frozenset[str]()  # of the function that runs, else of the program
+        self.meter, self.line = values.Meter(fuel), 1
+        self.program = _Scope(names, outer=_Scope({name: partial(self._call_builtin, name) for name in BUILTINS}))
+        self.scope = self.program  # where names are looked up now
         self.printed: list[str] = []
         self._room, self._calls = MAX_OUTPUT, 0
-        self._functions: dict[str, tuple[ast.FunctionDef, frozenset[str]]] = {}  # with the names that it assigns
 
     def run(self, tree: ast.Module) -> None:
         """Raises ProgramError."""
         try:
             self._run_block(tree.body)
-        except _Leave as leave:
-            raise ProgramError(f"{leave.kind} outside of a loop or function") from None
         except RecursionError:
-            raise ProgramError("nested too deeply") from None
+            raise OutsideLanguageError("nested too deeply") from None
         except _FAULTS as error:
             raise ProgramError(f"{type(error).__name__}: {error}") from None
 
@@ -81,7 +109,7 @@ class _Machine:
             getattr(self, f"_run_{type(statement).__name__}")(statement)
 
     def _run_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self._functions[node.name] = node, find_assigned(node)
+        self.program.names[node.name] = partial(self._call_function, node, find_assigned(node))
 
     def _run_Pass(self, node: ast.Pass) -> None:
         pass
@@ -107,7 +135,7 @@ class _Machine:
                 break
 
     def _run_For(self, node: ast.For) -> None:
-        for item in values.iterate(self.get(node.iter), self.meter):
+        for item in values.iterate(self.evaluate(node.iter), self.meter):
             self._assign(node.target, item)
             if not self._run_round(node.body):
                 break
@@ -123,7 +151,7 @@ class _Machine:
         return True
 
     def _run_Assign(self, node: ast.Assign) -> None:
-        value = self.get(node.value)
+        value = self.evaluate(node.value)
         for target in node.targets:
             self._assign(target, value)
 
@@ -131,17 +159,23 @@ class _Machine:
         if isinstance(node.target, ast.Subscript):
             owner, key = self.get(node.target.value), self.get(node.target.slice)
             self.meter.weigh_key(key)
-            self._store(owner, key, values.calculate(node.op, owner[key], self.get(node.value), self.meter))
-            return
-        before, value = self.get(node.target), self.get(node.value)
-        if isinstance(before, list) and isinstance(node.op, ast.Add):  # changed in place, as in Python
-            values.call_method(before, "extend", [list(values.iterate(value, self.meter))], self.meter)
+            self._store(owner, key, self._change(node.op, owner[key], node.value))
         else:
-            self._assign(node.target, values.calculate(node.op, before, value, self.meter))
+            self._assign(node.target, self._change(node.op, self.get(node.target), node.value))
+
+    def _change(self, symbol: ast.operator, before: Any, operand: ast.expr) -> Any:
+        """The value of `before symbol= operand`; a list stays the same one."""
+        if not isinstance(before, list):
+            return values.calculate(symbol, before, self.get(operand), self.meter)
+        if isinstance(symbol, ast.Add):
+            values.call_method(before, "extend", [self.evaluate(operand)], self.meter)
+        else:
+            before[:] = values.calculate(symbol, before, self.get(operand), self.meter)
+        return before
 
     def _assign(self, target: ast.expr, value: Any) -> None:
         if isinstance(target, ast.Name):
-            self.names[target.id] = value
+            self.scope.names[target.id] = values.keep(value)
         elif isinstance(target, ast.Tuple | ast.List):
             items = list(values.iterate(value, self.meter))
             if len(items) != len(target.elts):
@@ -154,16 +188,24 @@ class _Machine:
             raise OutsideLanguageError(f"assignment to {type(target).__name__} is not allowed")
 
     def _store(self, owner: Any, key: Any, value: Any) -> None:
-        if not isinstance(owner, list | dict) or isinstance(key, slice):
-            raise ProgramError("only items of a list or dictionary can be assigned")
+        if not isinstance(owner, list | dict):
+            raise TypeError("only items of a list or dictionary can be assigned")
         self.meter.weigh_key(key)
-        owner[key] = value
+        if isinstance(owner, list) and isinstance(key, slice):
+            self.meter.spend(len(owner))
+            owner[key] = list(values.iterate(value, self.meter))
+        else:
+            owner[key] = values.keep(value)
         values.check_length(len(owner))
 
     # Expressions.
 
     def get(self, node: ast.expr) -> Any:
-        """The value of an expression."""
+        """The value of an expression, which may be kept."""
+        return values.keep(self.evaluate(node))
+
+    def evaluate(self, node: ast.expr) -> Any:
+        """The value of an expression, or items that are read where it stands (values.ITEMS)."""
         self.meter.spend()
         return getattr(self, f"_get_{type(node).__name__}")(node)
 
@@ -171,15 +213,13 @@ class _Machine:
         return values.read_constant(node.value)
 
     def _get_Name(self, node: ast.Name) -> Any:
-        if node.id in self.names:
-            return self.names[node.id]
-        if node.id in self._locals:
-            raise ProgramError(
-                f"the name {node.id} has no value yet: the function assigns it, so it is the function's own"
-            )
-        if node.id not in self.globals:
-            raise OutsideLanguageError(f"the name {node.id} has no value")
-        return self.globals[node.id]
+        try:
+            value = self.scope.find(node.id)
+        except KeyError:
+            raise OutsideLanguageError(f"the name {node.id} has no value") from None
+        if callable(value):
+            raise OutsideLanguageError(f"the function {node.id} is no value here")
+        return value
 
     def _get_BinOp(self, node: ast.BinOp) -> Any:
         return values.calculate(node.op, self.get(node.left), self.get(node.right), self.meter)
@@ -203,7 +243,7 @@ class _Machine:
     def _get_Compare(self, node: ast.Compare) -> bool:
         left = self.get(node.left)
         for symbol, part in zip(node.ops, node.comparators, strict=True):
-            right = self.get(part)
+            right = self.evaluate(part) if isinstance(symbol, ast.In | ast.NotIn) else self.get(part)
             if not values.compare(symbol, left, right, self.meter):
                 return False
             left = right
@@ -224,98 +264,118 @@ class _Machine:
         return dict(pairs)
 
     def _get_Subscript(self, node: ast.Subscript) -> Any:
-        owner = self.get(node.value)
-        if isinstance(node.slice, ast.Slice):
-            bounds = node.slice.lower, node.slice.upper, node.slice.step
-            part = owner[slice(*(None if bound is None else self.get(bound) for bound in bounds))]
-            self.meter.spend(len(part) // (values.CHARACTERS if isinstance(part, str) else 1))
-            return part
-        key = self.get(node.slice)
+        owner, key = self.get(node.value), self.get(node.slice)
         self.meter.weigh_key(key)
-        return owner[key]
+        part = owner[key]
+        if isinstance(key, slice):
+            self.meter.spend(len(part) // (values.CHARACTERS if isinstance(part, str) else 1))
+        return part
+
+    def _get_Slice(self, node: ast.Slice) -> slice:
+        return slice(*(None if bound is None else self.get(bound) for bound in (node.lower, node.upper, node.step)))
+
+    def _get_Attribute(self, node: ast.Attribute) -> Any:
+        raise OutsideLanguageError(f"{node.attr}: an attribute is no value here")
 
     def _get_JoinedStr(self, node: ast.JoinedStr) -> str:
-        text = "".join(self._format(self.get(part)) for part in node.values)
+        text = "".join(self.format(self.get(part)) for part in node.values)
         values.check_length(len(text))
         return text
 
     def _get_FormattedValue(self, node: ast.FormattedValue) -> Any:
-        return self._format(self.get(node.value))
+        return self.format(self.get(node.value))
 
     def _get_ListComp(self, node: ast.ListComp) -> list[Any]:
-        outer, made = self.names, []
-        self.names = dict(outer)  # names of a comprehension are its own
-        self._collect(node.elt, node.generators, made)
-        self.names = outer
-        return made
+        return list(self._get_GeneratorExp(node))
 
-    def _get_GeneratorExp(self, node: Any) -> list[Any]:
-        return self._get_ListComp(node)
+    def _get_GeneratorExp(self, node: ast.ListComp | ast.GeneratorExp) -> Iterator[Any]:
+        items = values.iterate(self.evaluate(node.generators[0].iter), self.meter)  # at once, and outside, as in Python
+        return self._generate(node, items, _Scope({}, find_targets(node), self.scope))
 
-    def _collect(self, element: ast.expr, loops: Sequence[ast.comprehension], made: list[Any]) -> None:
-        if not loops:
-            made.append(self.get(element))
-            return
-        for item in values.iterate(self.get(loops[0].iter), self.meter):
+    def _generate(self, node: ast.ListComp | ast.GeneratorExp, items: Iterator[Any], scope: _Scope) -> Iterator[Any]:
+        """The items of a comprehension, each worked out in its scope when it is read."""
+        results = self._collect(node.elt, node.generators, items)
+        while True:
+            reader, self.scope = self.scope, scope
+            try:
+                result = next(results)
+            except StopIteration:
+                return
+            finally:
+                self.scope = reader
+            yield result
+
+    def _collect(self, element: ast.expr, loops: Sequence[ast.comprehension], items: Iterator[Any]) -> Iterator[Any]:
+        for item in items:
             self._assign(loops[0].target, item)
-            if all(self.get(test) for test in loops[0].ifs):
-                self._collect(element, loops[1:], made)
+            if not all(self.get(test) for test in loops[0].ifs):
+                continue
+            if len(loops) == 1:
+                yield self.get(element)
+            else:
+                yield from self._collect(element, loops[1:], values.iterate(self.evaluate(loops[1].iter), self.meter))
 
     # Calls.
 
     def _get_Call(self, node: ast.Call) -> Any:
-        options = {str(word.arg): self.get(word.value) for word in node.keywords}
-        if isinstance(node.func, ast.Attribute):
-            owner, arguments = self.get(node.func.value), [self.get(argument) for argument in node.args]
-            if options:
-                raise OutsideLanguageError(f"{node.func.attr} takes no options here")
-            return values.call_method(owner, node.func.attr, arguments, self.meter)
-        assert isinstance(node.func, ast.Name)
-        name, arguments = node.func.id, [self.get(argument) for argument in node.args]
-        if name in self._functions and not options:
-            return self._call_function(*self._functions[name], arguments)
-        if name == "print":
-            if unknown := sorted(options.keys() - {"sep", "end"}):
-                raise OutsideLanguageError(f"print takes no option {unknown[0]} here")
-            return self._print(arguments, **options)
-        return self._call_builtin(name, arguments, options)
+        call = self._find_method(node.func) if isinstance(node.func, ast.Attribute) else self._find_function(node.func)
+        arguments = [self.evaluate(argument) for argument in node.args]
+        return call(arguments, {str(word.arg): self.get(word.value) for word in node.keywords})
 
-    def _call_function(self, function: ast.FunctionDef, own: frozenset[str], arguments: list[Any]) -> Any:
-        names = [argument.arg for argument in function.args.args]
+    def _find_method(self, node: ast.Attribute) -> Callable[..., Any]:
+        owner = self.get(node.value)
+
+        def call(arguments: list[Any], options: Mapping[str, Any]) -> Any:
+            _check_options(node.attr, options)
+            return values.call_method(owner, node.attr, arguments, self.meter)
+
+        return call
+
+    def _find_function(self, node: ast.expr) -> Callable[..., Any]:
+        assert isinstance(node, ast.Name)
+        try:
+            function = self.scope.find(node.id)
+        except KeyError:
+            raise OutsideLanguageError(f"the function {node.id} is not known here") from None
+        if not callable(function):
+            raise TypeError(f"{node.id} is a {values.name_type(function)} and no function")
+        return function
+
+    def _call_function(self, node: ast.FunctionDef, own: frozenset[str], arguments: list[Any], options: Any) -> Any:
+        _check_options(node.name, options)
+        names = [argument.arg for argument in node.args.args]
         if len(names) != len(arguments):
-            raise TypeError(f"{function.name} takes {len(names)} values, not {len(arguments)}")
+            raise TypeError(f"{node.name} takes {len(names)} values, not {len(arguments)}")
         if self._calls >= MAX_CALLS:
-            raise ProgramError(f"more than {MAX_CALLS} calls inside one another")
-        outer, line = (self.names, self._locals), self.line
-        self.names, self._locals = dict(zip(names, arguments, strict=True)), own
+            raise OutsideLanguageError(f"more than {MAX_CALLS} calls inside one another")
+        outer, line = self.scope, self.line
+        self.scope = _Scope(dict(zip(names, map(values.keep, arguments), strict=True)), own, self.program)
         self._calls += 1
         try:
-            self._run_block(function.body)
+            self._run_block(node.body)
         except _Leave as leave:
-            if leave.kind == "return":
-                return leave.value
-            raise ProgramError(f"{leave.kind} outside of a loop") from None
+            return leave.value
         finally:
-            (self.names, self._locals), self._calls, self.line = outer, self._calls - 1, line
+            self.scope, self._calls, self.line = outer, self._calls - 1, line
         return None
 
-    def _print(self, arguments: list[Any], sep: str = " ", end: str = "\n") -> None:
-        text = sep.join(self._format(argument) for argument in arguments) + end
+    def _call_builtin(self, name: str, arguments: list[Any], options: Mapping[str, Any]) -> Any:
+        _check_options(name, options, OPTIONS.get(name, frozenset()))
+        return BUILTINS[name](self, *arguments, **options)
+
+    def print(self, *arguments: Any, sep: str | None = None, end: str | None = None) -> None:
+        for mark in (sep, end):
+            if not isinstance(mark, str | None):
+                raise TypeError(f"sep and end must be texts, not {values.name_type(mark)}")
+        text = (" " if sep is None else sep).join(map(self.format, arguments)) + ("\n" if end is None else end)
         self._room -= len(text)
         if self._room < 0:
             raise ProgramError(f"prints more than {MAX_OUTPUT:,} characters")
         self.printed.append(text)
 
-    def _format(self, value: Any) -> str:
+    def format(self, value: Any) -> str:
         self.meter.weigh(value)
         return values.format_value(value)
-
-    def _call_builtin(self, name: str, arguments: list[Any], options: dict[str, Any]) -> Any:
-        if name not in BUILTINS:
-            raise OutsideLanguageError(f"the function {name} is not known here")
-        if options.keys() - ({"reverse"} if name == "sorted" else set()):
-            raise OutsideLanguageError(f"{name} takes no such option here")
-        return BUILTINS[name](self, *arguments, **options)
 
     def list_items(self, value: Any) -> list[Any]:
         items = list(values.iterate(value, self.meter))
@@ -323,6 +383,8 @@ class _Machine:
         return items
 
     def add_up(self, items: Any, start: Any = 0) -> Any:
+        if isinstance(start, str):
+            raise TypeError("sum adds no texts")
         for item in values.iterate(items, self.meter):
             start = values.calculate(ast.Add(), start, item, self.meter)
         return start
@@ -330,29 +392,44 @@ class _Machine:
     def choose(self, best: Any, *arguments: Any) -> Any:
         return best(self.list_items(arguments[0] if len(arguments) == 1 else list(arguments)))
 
-    def pair_up(self, *columns: Any) -> list[tuple[Any, ...]]:
-        return list(zip(*(self.list_items(column) for column in columns), strict=False))
+    def round(self, value: Any, *digits: Any) -> Any:
+        if digits:
+            raise OutsideLanguageError("round to digits, which depends on how Python holds a number")
+        return round(value)
+
+    def make_dict(self, *sources: Any) -> dict[Any, Any]:
+        made: dict[Any, Any] = {}
+        values.update(made, sources, self.meter)
+        return made
 
 
-BUILTINS: dict[str, Any] = {
+def _check_options(name: str, options: Mapping[str, Any], known: frozenset[str] = frozenset()) -> None:
+    if unknown := sorted(options.keys() - known):
+        raise OutsideLanguageError(f"{name} takes no option {unknown[0]} here")
+
+
+# What each takes, by its place, is what Python's own takes: a TypeError of one of these is one in Python.
+BUILTINS: dict[str, Callable[..., Any]] = {
+    "print": _Machine.print,
     "len": lambda m, x: len(x),
     "range": lambda m, *x: range(*x),
     "int": lambda m, *x: m.meter.weigh(*x) or values.read_number(*x),
-    "str": lambda m, x="": m._format(x),
+    "str": lambda m, x="": m.format(x),
     "bool": lambda m, x=False: bool(x),
     "abs": lambda m, x: abs(x),
-    "round": lambda m, x: round(x),
+    "round": _Machine.round,
     "list": lambda m, x=(): m.list_items(x),
     "tuple": lambda m, x=(): tuple(m.list_items(x)),
-    "dict": lambda m: {},
-    "sum": lambda m, *x: m.add_up(*x),
+    "dict": _Machine.make_dict,
+    "sum": _Machine.add_up,
     "min": lambda m, *x: m.choose(min, *x),
     "max": lambda m, *x: m.choose(max, *x),
-    "any": lambda m, x: any(m.list_items(x)),
-    "all": lambda m, x: all(m.list_items(x)),
-    "sorted": lambda m, x, reverse=False: sorted(m.list_items(x), reverse=reverse),
-    "reversed": lambda m, x: m.list_items(x)[::-1],
-    "enumerate": lambda m, x, start=0: list(enumerate(m.list_items(x), start)),
-    "zip": lambda m, *x: m.pair_up(*x),
+    "any": lambda m, x: any(values.iterate(x, m.meter)),
+    "all": lambda m, x: all(values.iterate(x, m.meter)),
+    "sorted": lambda m, x, *, reverse=False: sorted(m.list_items(x), reverse=reverse),
+    "reversed": lambda m, x: values.read_items(reversed(x), m.meter),
+    "enumerate": lambda m, x, start=0: enumerate(values.iterate(x, m.meter), start),
+    "zip": lambda m, *x: zip(*(values.iterate(column, m.meter) for column in x), strict=False),
     "sqrt": lambda m, x: values.take_root(x),
 }
+OPTIONS = {"print": frozenset(("sep", "end")), "sorted": frozenset(("reverse",)), "enumerate": frozenset(("start",))}

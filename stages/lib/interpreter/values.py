@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import isqrt
+from types import GeneratorType
 from typing import Any
 
 from stages.lib.interpreter.language import OutsideLanguageError, ProgramError
@@ -34,6 +35,11 @@ METHODS: dict[type, frozenset[str]] = {
     dict: frozenset(("get", "keys", "values", "items", "pop", "setdefault", "update", "copy")),
     tuple: frozenset(("index", "count")),
 }
+VIEWS = (type({}.keys()), type({}.values()), type({}.items()))  # of a dictionary
+ITERATORS = (GeneratorType, enumerate, zip)
+ITEMS = (*VIEWS, *ITERATORS)  # are read where they are made, and never kept
+_ITERABLE = (str, list, tuple, dict, range, *VIEWS)
+_READERS = ("extend", "join", "update")  # methods that read items
 _COMPARISONS: Mapping[type, Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -76,8 +82,8 @@ class Meter:
             elif isinstance(value, dict):
                 self.spend(2 * len(value))
                 stack += [*value, *value.values()]
-            elif isinstance(value, range):
-                self.spend(min(len(value), MAX_LENGTH))
+            elif isinstance(value, VIEWS):
+                stack.append(list(value))
             elif long_number and isinstance(value, int | Fraction):
                 self.spend(long_number * (count_bits(value) > MAX_HASHED_BITS))
 
@@ -115,7 +121,7 @@ def format_value(value: Any, inner: bool = False) -> str:
         return f"({', '.join(format_value(item, True) for item in value)}{',' if len(value) == 1 else ''})"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{format_value(k, True)}: {format_value(v, True)}' for k, v in value.items())}}}"
-    return str(value)
+    return str(keep(value))
 
 
 def calculate(symbol: ast.operator, a: Any, b: Any, meter: Meter) -> Any:
@@ -164,6 +170,11 @@ def compare(symbol: ast.cmpop, a: Any, b: Any, meter: Meter) -> bool:
             raise OutsideLanguageError("`is` compares with None, True and False only")
         return (a is b) == isinstance(symbol, ast.Is)
     meter.weigh(a, b)
+    if isinstance(b, range) and not isinstance(a, int):
+        meter.spend(len(b[:MAX_LENGTH]))  # Python compares with each
+    if isinstance(b, ITERATORS):  # read only as far as need be
+        is_in = any(item is a or compare(ast.Eq(), item, a, meter) for item in b)
+        return is_in == isinstance(symbol, ast.In)
     return _COMPARISONS[type(symbol)](a, b)
 
 
@@ -176,6 +187,9 @@ def call_method(owner: Any, name: str, arguments: list[Any], meter: Meter) -> An
     """Raises ProgramError for a method that is not of the language, or whose result is too large."""
     if name not in METHODS.get(type(owner), ()):
         raise OutsideLanguageError(f"{name_type(owner)} has no method {name} here")
+    if name not in _READERS:
+        for argument in arguments:
+            keep(argument)
     if name in ("append", "get", "keys", "values", "items", "pop", "setdefault"):
         weigh = {dict: meter.weigh_key}.get(type(owner), meter.weigh)
         weigh(*arguments[:1])
@@ -189,21 +203,46 @@ def call_method(owner: Any, name: str, arguments: list[Any], meter: Meter) -> An
         count = owner.count(arguments[0])
         check_length(len(owner) + count * len(arguments[1]))
         meter.spend(count * len(arguments[1]) // CHARACTERS)
-    if name == "extend":
-        check_length(len(owner) + len(arguments[0]))
+    if name == "extend" and len(arguments) == 1 and not isinstance(arguments[0], list | tuple):
+        arguments = [iterate(arguments[0], meter)]
+    elif name == "extend":
+        check_length(len(owner) + sum(map(len, arguments)))
+    if name == "update":
+        return update(owner, arguments, meter)
     result = getattr(owner, name)(*arguments)
     check_length(len(owner))
-    if name in ("keys", "values", "items"):
-        meter.spend(len(owner))
-        return list(result)
     return result
 
 
-def iterate(value: Any, meter: Meter) -> Iterable[Any]:
-    """The items of a value, one unit of fuel each. Raises TypeError for what has none."""
-    if not isinstance(value, str | list | tuple | dict | range):
+def update(table: dict[Any, Any], sources: Sequence[Any], meter: Meter) -> None:
+    """`table.update(*sources)`: the source is a dictionary, or pairs."""
+    if len(sources) > 1:
+        raise TypeError(f"one dictionary at most, not {len(sources)}")
+    for source in sources:
+        for pair in iterate(source.items() if isinstance(source, dict) else source, meter):
+            key, value = iterate(pair, meter)
+            meter.weigh_key(key)
+            table[key] = value
+
+
+def keep(value: Any) -> Any:
+    """The value. Raises OutsideLanguageError for items that are read where they are made."""
+    if isinstance(value, ITEMS):
+        raise OutsideLanguageError(f"{name_type(value)} is read where it is made here, and no value")
+    return value
+
+
+def iterate(value: Any, meter: Meter) -> Iterator[Any]:
+    """The items of a value as they are when each is read, one unit of fuel each. Raises TypeError for what has none."""
+    if isinstance(value, ITERATORS):
+        return value  # what it reads has its cost
+    if not isinstance(value, _ITERABLE):
         raise TypeError(f"{name_type(value)} has no items")
-    for item in value:
+    return read_items(iter(value), meter)
+
+
+def read_items(items: Iterator[Any], meter: Meter) -> Iterator[Any]:
+    for item in items:
         meter.spend()
         yield item
 
@@ -218,9 +257,9 @@ def take_root(value: Any) -> Any:
     return check_number(Fraction(top, bottom))
 
 
-def read_number(value: Any = 0) -> Any:
-    """`int(value)`."""
-    return check_number(int(value))
+def read_number(*arguments: Any) -> Any:
+    """`int(value, base)`."""
+    return check_number(int(*arguments))
 
 
 def name_type(value: Any) -> str:
