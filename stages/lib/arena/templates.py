@@ -9,9 +9,9 @@ A template is a YAML file; those in templates/ are named by their stem, others b
     pairwise: false                 # true: choices score as verdicts, 1 first, 2 second, 0 tie
 
 The grade is the last line of the answer that is one of the choices, without punctuation around it; where reasons follow the
-choice, the first such line (another choice may stand alone in them). Anything else has no grade: it is counted apart and
-never scored (openai/evals issue 424 found the choice A in "Answer"; issue 1712 gave unreadable answers the lowest score).
-The idea is that of openai/evals, `modelgraded/classify`.
+choice, the first such line (another choice may stand alone in them). Anything else, and an answer that was cut off, has no
+grade: it is counted apart and never scored (openai/evals issue 424 found the choice A in "Answer"; issue 1712 gave
+unreadable answers the lowest score). The idea is that of openai/evals, `modelgraded/classify`.
 """
 
 from __future__ import annotations
@@ -104,12 +104,16 @@ def grade(
     template: Template, rows: Sequence[Mapping[str, Any]], chat: Chat, key: str, progress: Progress | None = None
 ) -> list[Grade]:
     """The model's grade of every row, in order. key: part of every request; another key asks again."""
-    prompts = [template.render(row) for row in rows]
+    requests = [(template.render(row), key) for row in rows]
     grades = []
-    for prompt, answer in zip(prompts, chat.ask_many([(prompt, key) for prompt in prompts], progress), strict=True):
+    for request, answer in zip(requests, chat.ask_many(requests, progress), strict=True):
         if isinstance(answer, NoAnswerError):
             grades.append(Grade(None, None, f"no answer: {answer}"))
             continue
+        if chat.get_reply(*request).finish != "stop":
+            grades.append(Grade(None, None, f"cut off: {answer}"))
+            continue
+        prompt, _ = request
         choice = template.parse(answer.replace(prompt, ""))  # a model that repeats the question has not answered it
         grades.append(Grade(choice, None if choice is None else template.choices[choice], answer))
     return grades

@@ -74,6 +74,13 @@ def test_always_first(tmp_path):
     assert judges.measure_habits(forward, backward, [1] * 4)["first"] == 1.0
 
 
+def test_an_answer_that_was_cut_off_is_no_grade(tmp_path):
+    """Its last line may be a choice that the reasons only weigh."""
+    forward, backward, raw = ask(tmp_path, "cut off: It could be\nFirst")
+    assert forward == backward == [None] * 4 and set(raw) == {"cut off: It could be\nFirst"}
+    assert judges.measure_habits(forward, backward, [1] * 4)["invalid"] == 1.0
+
+
 def test_longer_wins(tmp_path):
     def reply(prompt):
         first, second = map(len, read_shown(prompt))
