@@ -210,6 +210,14 @@ def test_a_repeated_prompt_is_no_reply():
         (["x = 1"], ["x = 1", "y = 2"], 1),
         (["x = 12"], ["x = 1 2"], 0),
         (["x = -1"], ["x = 1"], 0),
+        (["half = 6 / 3 = 2"], ["half = 6/3 = 2"], None),
+        (["half = 1 / 2 = 1/2"], ["half=1/2=0.5"], None),
+        (["x = -7/2"], ["x = - 3.50"], None),
+        (["x = 2"], ["x = 2.0"], None),
+        (["x = 6/2"], ["x = 9/3"], 0),
+        (["x = 3"], ["x = 6/2"], 0),
+        (["x = 6 / 2"], ["x = 6 * 2"], 0),
+        (["x = 3 / 0"], ["x=3/0"], None),
         ([], [], None),
     ],
 )
@@ -223,6 +231,26 @@ def test_a_changed_line_is_the_first_error(gold, place):
     if place < len(gold):
         changed = [*gold[:place], "b = 77", *gold[place + 1 :]]
         assert replies.find_divergence(gold, changed) == place == replies.find_divergence(changed, gold)
+
+
+TOKENS = st.lists(st.sampled_from(["x", "=", "6", "3", "12", "0.5", "/", "*", "-", "(", ")", ","]), min_size=1)
+
+
+@given(TOKENS, st.data())
+def test_white_space_never_counts(tokens, data):
+    """But where it parts a word or number from another."""
+    line = tokens[0]
+    for before, after in zip(tokens, tokens[1:], strict=False):
+        needs_space = before[-1].isalnum() and after[0].isalnum()
+        line += data.draw(st.sampled_from([" ", "  ", "\t"] + [""] * (not needs_space))) + after
+    assert replies.find_divergence([" ".join(tokens)], [line]) is None
+
+
+@given(st.fractions(0, 50, max_denominator=64), st.fractions(0, 50, max_denominator=64))
+def test_decimals_and_fractions_are_compared_by_value(a, b):
+    decimal = f"x = {float(b)!r}" if (b * 64).denominator == 1 else f"x = {b}"
+    assert (replies.find_divergence([f"x = {a}"], [decimal]) is None) == (a == b)
+    assert replies.find_divergence([f"x = {b}"], [decimal]) is None
 
 
 def make_task(n=6, split="test"):
@@ -272,6 +300,17 @@ def test_echo_garbage_and_refusal_are_unreadable_and_never_right(tmp_path, reply
     _, figures = ask(tmp_path, reply)
     for arm in figures.keys() - {"executed"}:
         assert (figures[arm]["accuracy"], figures[arm]["unreadable"], figures[arm]["failed"]) == (0.0, 6, 0)
+
+
+def test_a_reply_that_was_cut_off_has_no_answer(tmp_path):
+    rows, figures = ask(tmp_path, lambda prompt: f"cut off: {follow(prompt)}")
+    asked = [row for row in rows if row.arm != "executed"]
+    assert {(row.status, row.final, row.correct, row.error) for row in asked} == {
+        ("unreadable", None, False, "the reply was cut off")
+    }
+    for arm in figures.keys() - {"executed"}:
+        assert (figures[arm]["accuracy"], figures[arm]["unreadable"], figures[arm]["failed"]) == (0.0, 6, 0)
+    assert figures["traced_code"]["right_answer_wrong_trace"] == 0.0
 
 
 def test_a_wrong_line_is_found_where_it_is(tmp_path):
@@ -357,6 +396,20 @@ def test_a_model_may_write_what_the_interpreter_does_not_know_and_the_sandbox_ru
     assert executions.execute("print(input_text, flush=True)", "q", True).printed == ["q"]
     inside = executions.execute("while True:\n    pass", "q", True)
     assert "out of fuel" in inside.error and not inside.is_outside, "what the interpreter stopped does not run again"
+
+
+@pytest.mark.parametrize(
+    ("code", "printed"),
+    [
+        ("z = zip([1], [2])\nprint(list(z), list(z))", ["[(1, 2)] []"]),
+        ("def f(n):\n    return 0 if n == 0 else 1 + f(n - 1)\nprint(f(60))", ["60"]),
+        ("print(round(2.675, 1), {1: 2}.items())", ["2.7 dict_items([(1, 2)])"]),
+        ("g = (x * 2 for x in [1])\nprint(list(g))", ["[2]"]),
+    ],
+)
+def test_the_sandbox_prints_what_the_interpreter_cannot(code, printed):
+    run = executions.execute(code, "q", True)
+    assert (run.printed, run.error, run.is_outside) == (printed, None, True)
 
 
 def test_a_reasoner_is_told_that_numbers_are_exact_where_they_are(tmp_path):

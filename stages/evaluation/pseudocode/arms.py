@@ -11,6 +11,7 @@ from stages.evaluation.pseudocode.programs import Plan
 from stages.evaluation.pseudocode.prompts import Arm
 from stages.evaluation.pseudocode.tasks import Instance, Task
 from stages.lib.chat import Chat, NoAnswerError, Progress
+from stages.lib.chat.base import Reply
 from stages.lib.core.errors import UserError
 from stages.lib.core.records import Record
 from stages.lib.interpreter.run import Execution
@@ -23,8 +24,9 @@ class Outcome(Record):
 
     trace: the lines that the program prints before its answer; None where none ran to its end. lines: those of the reply;
     first_error: the index of its first line that leaves the trace, None where none does or nothing is compared. status:
-    answered, unreadable (no answer of the kind that was asked for), or failed (the program, or the model, which gave no
-    reply). sandboxed: the program is outside the interpreter's language, and Python ran it in the sandbox."""
+    answered, unreadable (no answer of the kind that was asked for, or a reply that was cut off), or failed (the program, or
+    the model, which gave no reply). sandboxed: the program is outside the interpreter's language, and Python ran it in the
+    sandbox."""
 
     id: str
     task: str
@@ -113,8 +115,9 @@ def run_arms(
                 for x in task.instances
             ]
             texts = reasoner.ask_many(requests, progress)
-            for instance, (prompt, _), text in zip(task.instances, requests, texts, strict=True):
-                rows.append(judge_reply(task, arm, instance, prompt, text, runs))
+            for instance, request, text in zip(task.instances, requests, texts, strict=True):
+                said = text if isinstance(text, NoAnswerError) else reasoner.get_reply(*request)
+                rows.append(judge_reply(task, arm, instance, request[0], said, runs))
     return rows
 
 
@@ -137,21 +140,27 @@ def judge_execution(task: Task, instance: Instance, run: Execution) -> Outcome:
 
 
 def judge_reply(
-    task: Task, arm: Arm, instance: Instance, prompt: str, text: str | NoAnswerError, runs: Mapping[str, Execution]
+    task: Task, arm: Arm, instance: Instance, prompt: str, said: Reply | NoAnswerError, runs: Mapping[str, Execution]
 ) -> Outcome:
-    """The outcome of a reply; in the arm `traced_code` its lines are compared with what the program prints."""
+    """The outcome of a reply; in the arm `traced_code` its lines are compared with what the program prints. A reply that
+    was cut off has no answer: its `Final answer: 1` may have been on the way to 17."""
     common: dict[str, Any] = {"id": instance.id, "task": task.name, "arm": arm, "answer": instance.answer}
-    if isinstance(text, NoAnswerError):
-        return Outcome(**common, status="failed", final=None, correct=False, error=str(text))
-    reply = replies.read_reply(text, prompt)
-    status = "answered" if replies.is_readable(instance, reply.final) else "unreadable"
-    right = replies.is_right(instance, reply.final)
+    if isinstance(said, NoAnswerError):
+        return Outcome(**common, status="failed", final=None, correct=False, error=str(said))
+    reply = replies.read_reply(said.text, prompt)
+    final, error = (reply.final, None) if said.finish == "stop" else (None, "the reply was cut off")
+    common |= {
+        "status": "answered" if replies.is_readable(instance, final) else "unreadable",
+        "final": final,
+        "correct": replies.is_right(instance, final),
+        "error": error,
+    }
     if arm != "traced_code" or runs[instance.id].error:
-        return Outcome(**common, status=status, final=reply.final, correct=right)
+        return Outcome(**common)
     trace = replies.read_reply("\n".join(runs[instance.id].printed)).lines
     first = replies.find_divergence(trace, reply.lines)
     lines: dict[str, Any] = {"trace": trace, "lines": reply.lines, "first_error": first}
-    return Outcome(**common, status=status, final=reply.final, correct=right, **lines)
+    return Outcome(**common, **lines)
 
 
 def summarize(rows: Sequence[Outcome], task: Task) -> dict[str, Any]:

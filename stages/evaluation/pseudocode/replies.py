@@ -14,8 +14,8 @@ from stages.lib.grading import answers
 from stages.lib.grading.replies import strip_thinking
 
 _FINAL = re.compile(rf"^.*?{re.escape(FINAL)}[ \t]*(.*)$", re.IGNORECASE | re.MULTILINE)
-_TOKEN = re.compile(r"\d+(?:\.\d+)?(?:/\d+)?|\w+|[^\w\s]")
-_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:/\d+)?")
+_TOKEN = re.compile(r"\d+(?:\.\d+)?|\w+|[^\w\s]")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _OUTER = string.whitespace + ".,;:!?*`\"'“”‘’"
 _MARKUP = "*_`"
 
@@ -80,20 +80,22 @@ def is_right(instance: Instance, final: str | None) -> bool:
 def find_divergence(gold: Sequence[str], lines: Sequence[str]) -> int | None:
     """The index of the first line that differs from the true trace, is missing or is too many; None where none does.
 
-    White space and quotation marks do not count, and numbers are compared by value: 0.5 is 1/2."""
+    White space and quotation marks do not count. Numbers are compared by value, 0.5 is 1/2 and 2.0 is 2, but nothing is
+    worked out: 6/2 is neither 9/3 nor 3."""
     for i, (true, line) in enumerate(zip(gold, lines, strict=False)):
         if _split_tokens(true) != _split_tokens(line):
             return i
     return None if len(gold) == len(lines) else min(len(gold), len(lines))
 
 
-def _split_tokens(line: str) -> list[str | Fraction]:
+def _split_tokens(line: str) -> list[str]:
     tokens = [token for token in _TOKEN.findall(line) if token not in "\"'"]
-    return [_read_number(token) if _NUMBER.fullmatch(token) else token for token in tokens]
+    return [part for token in tokens for part in (_split_number(token) if _NUMBER.fullmatch(token) else [token])]
 
 
-def _read_number(token: str) -> str | Fraction:
+def _split_number(token: str) -> list[str]:
+    """A decimal as the fraction in lowest terms, whose parts are tokens too."""
     try:
-        return Fraction(token)
-    except (ValueError, ZeroDivisionError):  # 1.5/2, 3/0
-        return token
+        return [part for part in str(Fraction(token)).partition("/") if part]
+    except ValueError:  # more digits than Python reads
+        return [token]
