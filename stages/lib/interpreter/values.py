@@ -106,7 +106,7 @@ def read_constant(value: Any) -> Any:
     """A literal: a decimal becomes the fraction that it is written as."""
     if isinstance(value, float):
         if value in (float("inf"), float("-inf")):
-            raise ProgramError(f"a number of more than {MAX_BITS} bits")
+            raise OutsideLanguageError("a number without end")
         return check_number(Fraction(repr(value)))
     return check_number(value) if type(value) is int else value
 
