@@ -178,8 +178,8 @@ def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
             )
     notes += [
         "The gap on probe is that by which a slice was found, so it is too large on average; the gap on fresh problems is "
-        "not, over all that were proposed. Of those that are confirmed it is a little too large again, where the test finds "
-        "few.",
+        "not, over all that were proposed. Of those that are confirmed it is a little too large again, where the test "
+        "finds few.",
         f"All models answer the same {report['problems']} problems of the report stream (digest {report['digest']}), "
         f"{params.report_samples} solution{'s' * (params.report_samples > 1)} each, which no round has seen.",
         f"{made['kept']} problems were made for the streams, {made['rejected']} tries gave none or one that existed.",

@@ -100,20 +100,40 @@ def encode(tokenizer: Any, text: str) -> Encoded:
     """One document behind the tokenizer's begin token. Without one, the first token has nothing to be predicted from: it
     is only read, with the other tokens of its character where that is cut into bytes.
 
-    Raises UserError for a tokenizer that has neither a begin token nor places of its tokens in the text.
+    Raises UserError for a tokenizer that has neither a begin token nor places of its tokens in the text, and for one that
+    drops or does not know a part of the text: its bits would be spread over characters that they say nothing of.
     """
+    options = {"add_special_tokens": False, "split_special_tokens": True}
+    encoded = tokenizer(text, **options, return_offsets_mapping=tokenizer.is_fast)
+    ids, places = encoded["input_ids"], encoded.get("offset_mapping")
+    if lost := find_lost_text(text, ids, places, tokenizer.unk_token_id):
+        raise UserError(f"the tokenizer drops or does not know {lost!r}, so bits per character would be too low")
     if tokenizer.bos_token_id is not None:
-        ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         return Encoded([tokenizer.bos_token_id, *ids], 1, "")
-    if not tokenizer.is_fast:
+    if places is None:
         raise UserError(
             "the tokenizer has no begin token and does not say where its tokens lie; convert it to a fast one"
         )
-    encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
-    ids, places = encoded["input_ids"], encoded["offset_mapping"]
     if not ids:
         return Encoded([], 1, text)
     end, first = places[0][1], 1
     while first < len(ids) and places[first][0] < end:
         end, first = max(end, places[first][1]), first + 1
     return Encoded(ids, first, text[: end if first < len(ids) else len(text)])
+
+
+def find_lost_text(
+    text: str, ids: Sequence[int], places: Sequence[tuple[int, int]] | None, unknown: int | None
+) -> str | None:
+    """The first part of a text that no token stands for, or only the unknown one; None: there is none.
+
+    places: where each token lies; None: not known, then all is lost where a token is unknown. Spaces may lie outside all
+    places, as some tokenizers count them to no token."""
+    if places is None:
+        return text[:20] if unknown in ids else None
+    is_kept = bytearray(len(text))
+    for token, (start, end) in zip(ids, places, strict=True):
+        if token != unknown:
+            is_kept[start:end] = b"\1" * (end - start)
+    words = "".join(" " if kept else letter for kept, letter in zip(is_kept, text, strict=True)).split()
+    return words[0][:20] if words else None

@@ -79,16 +79,43 @@ def test_repetition_stability():
 # PandaLM (Wang et al. 2023, arXiv 2306.05087; Apache-2.0): 999 items, true against predicted counts over tie, 1, 2.
 # The margins are the published ones; with the published accuracy and F1 the diagonals are the only ones possible.
 PANDALM = [[32, 30, 43], [45, 298, 79], [30, 105, 337]]
+# In 120 rows one annotator stands alone: (what the others say, what this one says) -> rows, of each annotator. Kappas as
+# published allow many such tables; the file's own is not needed.
+DISSENTS = (
+    {(0, 2): 7, (1, 0): 31, (1, 2): 1},
+    {(0, 2): 39, (1, 0): 3, (1, 2): 5},
+    {(0, 1): 3, (1, 0): 3, (2, 0): 28},
+)
 GPT_35 = [[5, 39, 48, 13], [18, 331, 67, 6], [15, 90, 361, 6]]  # the last column could not be read: 25
 
 
 def build_rows(counts):
-    """Rows in PandaLM's schema: three annotators and a judge's verdict, one in nine with a dissenting annotator."""
+    """Rows in PandaLM's schema: two responses, three annotators and a judge's verdict. One annotator dissents in 120 rows,
+    and the better response is the longer one in 610."""
     rows = [(true, said) for true in range(3) for said, n in enumerate(counts[true]) for _ in range(n)]
-    return [
-        {"idx": i, "annotator1": true, "annotator2": true, "annotator3": (true + (i < 120)) % 3, "result": said}
-        for i, (true, said) in enumerate(rows)
-    ]
+    dissents = {true: [] for true in range(3)}
+    for k, own in enumerate(DISSENTS):
+        for (true, other), n in own.items():
+            dissents[true] += [(k, other)] * n
+    built, longer = [], 0
+    for i, (true, said) in enumerate(rows):
+        votes = [true] * 3
+        if dissents[true]:
+            k, other = dissents[true].pop()
+            votes[k] = other
+        is_longer = true != 0 and longer < 610
+        longer += is_longer
+        wins = true if is_longer else 2 if true == 1 else 1
+        built.append(
+            {
+                "idx": i,
+                **{f"annotator{k + 1}": own for k, own in enumerate(votes)},
+                "response1": "x" * (2 if wins == 1 else 1),
+                "response2": "x" * (2 if wins == 2 else 1),
+                "result": said,
+            }
+        )
+    return built
 
 
 def compare(rows, garbage=None):
@@ -105,6 +132,11 @@ def test_pandalm_golden_figures():
     rounded = {key: round(figures[key], 4) for key in ("agreement", "precision", "recall", "f1", "weighted_f1")}
     assert rounded == {"agreement": 0.6677, "precision": 0.5738, "recall": 0.575, "f1": 0.5743, "weighted_f1": 0.6682}
     assert judges.compare_with_truth([2] * 999, truth)["agreement"] == pytest.approx(0.4725, abs=5e-5)
+    longer = [judges.compare_scores(len(row["response1"]), len(row["response2"])) for row in rows]
+    assert judges.compare_with_truth(longer, truth)["agreement"] == pytest.approx(0.6106, abs=5e-5)
+    said = {i: [row[f"annotator{i}"] for row in rows] for i in (1, 2, 3)}
+    kappas = [judges.compute_kappa(said[a], said[b]) for a, b in ((1, 2), (1, 3), (2, 3))]
+    assert kappas == pytest.approx([0.852, 0.879, 0.862], abs=5e-4)
 
 
 def test_what_pandalm_makes_of_garbage():

@@ -55,6 +55,22 @@ def test_a_uniform_model_costs_log2_of_the_vocabulary_a_token(words):
     assert measured.bpc == pytest.approx(math.log2(len(words)) * measured.tokens / measured.chars, rel=1e-12)
 
 
+def test_a_tokenizer_that_loses_text_is_refused():
+    """Its characters would be counted, but cost nothing."""
+    model, whole = make_uniform(200), make_char_tokenizer(begin=True)
+    unknowing = PreTrainedTokenizerFast(tokenizer_object=whole.backend_tokenizer, bos_token="<s>", unk_token="?u")
+    dropping = make_char_tokenizer(begin=True)
+    dropping.backend_tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("[0-9]+"), "removed")
+    for tokenizer, text in ((unknowing, "Ann has € 3"), (dropping, "Ben has 12 more")):
+        with pytest.raises(UserError, match="drops or does not know '(€|12)', so bits per character would be too low"):
+            measure(model, tokenizer, ["Ann has", text])
+    assert documents.find_lost_text("a b", [1, 2], [(0, 1), (2, 3)], None) is None, "a space may be nobody's"
+    assert (
+        documents.find_lost_text("a b", [1, 2], None, 2) == "a b"
+        and documents.find_lost_text("ab", [1], None, 2) is None
+    )
+
+
 def test_a_bigram_model_costs_its_closed_form():
     """A model whose logits depend on the last token alone, so windows cannot matter."""
     tokenizer = make_char_tokenizer()
