@@ -18,9 +18,9 @@ from stages.lib.core.records import Record
 
 class Row(Record):
     """An answer. problem_id: the id of its `Group`, whose shots it was given. prompt: 16 digits of the prompt's hash, equal
-    for equal prompts. tokens: of the prompt, cached: of these what a server had read before; 0 where it does not say.
-    finished: whether the reply ended before its limit of tokens. gold_nll: nats of the gold solution, where it was
-    measured. oracles: those that are right, of numeric worlds."""
+    for equal prompts. seen: whether a shot has the query's question. tokens: of the prompt, cached: of these what a
+    server had read before; 0 where it does not say. finished: whether the reply ended before its limit of tokens. gold_nll:
+    nats of the gold solution, where it was measured. oracles: those that are right, of numeric worlds."""
 
     problem_id: str
     query: str
@@ -31,6 +31,7 @@ class Row(Record):
     set_seed: int
     order_seed: int
     shots: list[str]
+    seen: bool
     prompt: str
     tokens: int
     cached: int
@@ -182,6 +183,7 @@ def make_rows(group: Group, replies: Sequence[Reply], read: Read, **known: Seque
                 set_seed=group.set_seed,
                 order_seed=group.order_seed,
                 shots=[shot.id for shot in group.shots],
+                seen=any(shot.question == query.question for shot in group.shots),
                 prompt=hashlib.sha256("".join(write_prompt(group, query)).encode()).hexdigest()[:16],
                 tokens=reply.tokens,
                 cached=reply.cached,

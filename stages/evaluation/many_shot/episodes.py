@@ -7,13 +7,16 @@ No shot has the question of a query, or its root (two variants of one problem ar
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from stages.lib.core import seeds
 from stages.lib.core.problem_ids import get_root
 
 VERSION = 1  # part of every key
+# What may stand before a repeated opening: "> ", "Question: ".
+LINE_START = r"^[ \t>#*`\"']*(?:- +)?(?:\w+:)?[ \t*`\"']*"
 
 
 class Item(NamedTuple):
@@ -150,8 +153,21 @@ def _write_bare(form: Form, item: Item) -> str:
 
 
 def remove_echo(text: str, query: str, shots: Sequence[str]) -> str:
-    """What a reply says itself: what follows the last copy of the query's opening, and precedes the first of a shot's. A
-    model that repeats its prompt has not answered, least of all with a shot's answer."""
-    rest = text.rpartition(query)[2] if query in text else text
-    ends = [place for shot in shots if (place := rest.find(shot)) >= 0]
-    return rest[: min(ends)] if ends else rest
+    """What a reply says itself: what follows the last copy of the query's opening at the start of a line, and precedes the
+    first of a shot's. A model that repeats its prompt has not answered, least of all with a shot's answer. Shots may have
+    the query's opening too: in a reply that also repeats other shots, only a copy beyond theirs is the query's."""
+    copies = [*re.finditer(LINE_START + _match_whole(query), text, re.MULTILINE)]
+    if copies and (len(copies) > shots.count(query) or _find_first(text, {*shots} - {query}) is None):
+        text = text[copies[-1].end() :]
+    return text[: _find_first(text, shots)]
+
+
+def _match_whole(opening: str) -> str:
+    """A pattern of an opening that is no part of a longer number, word or row of numbers."""
+    return rf"(?<![\w.-])(?<!\d ){re.escape(opening)}(?:(?<!\w)|(?!\w))"
+
+
+def _find_first(text: str, openings: Iterable[str]) -> int | None:
+    """Where the first of the openings begins."""
+    found = [re.search(_match_whole(opening), text) for opening in {*openings} if opening in text]
+    return min((match.start() for match in found if match), default=None)

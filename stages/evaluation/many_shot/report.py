@@ -152,7 +152,8 @@ def build_notes(figures: dict[str, Any], params: Params) -> list[str]:
     if unread := {name: own for name, own in worlds.items() if "unreadable" in own}:
         shares = ", ".join(f"{name} {own['unreadable']} of {own['replies']}" for name, own in unread.items())
         notes.append(
-            f"Replies without a label (linear worlds) or number (others) in their first line, which are wrong: {shares}."
+            "Replies in which no line is an answer alone, a label (linear worlds) or a number (others), with or without "
+            f"words such as 'the answer is', which are wrong: {shares}."
         )
     if facts := figures.get("requests"):
         notes.append(describe_cost("Chat model", facts))

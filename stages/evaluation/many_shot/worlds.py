@@ -31,8 +31,13 @@ FORMS = {
     "parity": Form("Each line gives digits and then their value, 0 or 1.\n", "{question} ->", " ", "\n"),
 }
 Kind = Literal["linear", "modular", "parity"]
-LABEL, NUMBER = re.compile(r"\b[AB]\b"), re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?\b")
-ANSWERS = {"linear": LABEL, "modular": NUMBER, "parity": NUMBER}  # what a reply is searched for
+LABEL, NUMBER = "[AB]", r"-?\d+(?:\.\d+)?"
+ANSWERS = {"linear": LABEL, "modular": NUMBER, "parity": NUMBER}  # what an answer is
+MARKS = " \t*_`$\"'()[]"  # that may stand around an answer
+NOUNS = r"(?:the |my )?(?:final )?(?:answer|label|letter|number|value|digit)"
+LINK = rf"[{re.escape(MARKS)}]*(?:is:?|:|=|->)"
+MARKER = rf"(?i:->|=>|→|=|(?:so |thus |therefore,? )?(?:{NOUNS}|it){LINK})"  # what may stand before it
+FINAL = rf"(?i:(?:the |my )?(?:final )?answer{LINK})"  # what has to, in a line that is not the first
 MAX_DIGITS = 12  # of a parity, whose functions the Bayes rule enumerates
 ARM = "gold"  # the only arm: a value has no rationale
 
@@ -126,11 +131,16 @@ def parse_point(question: str) -> tuple[int, ...]:
 
 
 def read_answer(kind: Kind, text: str, is_finished: bool = True) -> str | None:
-    """The last label of the first line that says something, in a linear world, else its last number; None without one. A
-    bare answer is that, and so is the end of a sentence that repeats the point or begins with "A line". One at the very end
-    of a reply that was cut off may be the beginning of another: it is no answer."""
-    line = next((line for line in text.splitlines() if line.strip()), "")
-    found = list(ANSWERS[kind].finditer(line))
-    if not found or (not is_finished and text.endswith(line) and found[-1].end() == len(line)):
+    """A label in a linear world, else a number, where the first line that says something is nothing but that; "->", "The
+    answer is" and their like may stand before it, marks around it and a full stop after it. Else the last line is read, if
+    it begins with "Answer:". Anything else is None: a refusal, or a sentence that repeats the query, holds labels and
+    numbers that are no answer. One at the very end of a reply that was cut off may be the beginning of another: None."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
         return None
-    return found[-1].group()
+    for line, marker in ((lines[0], f"(?:{MARKER})?"), (lines[-1], FINAL)):
+        pattern = f"{marker}[{re.escape(MARKS)}]*({ANSWERS[kind]})"
+        found = re.fullmatch(pattern, line.strip(MARKS).rstrip(f"{MARKS}."))
+        if found and (is_finished or not text.endswith(line)):
+            return found[1]
+    return None

@@ -135,6 +135,25 @@ def test_a_repeated_prompt_is_no_answer():
     assert episodes.remove_echo("1 2 -> A\n4 4 -> B\n", query, shots) == "", "the shots alone"
     assert episodes.remove_echo(" A\n4 4 -> B", query, shots) == " A\n"
     assert episodes.remove_echo("the letter is B", query, shots) == "the letter is B"
+    assert episodes.remove_echo("> 3 7 -> B", query, shots) == " B"
+    assert episodes.remove_echo("I cannot complete 3 7 -> B", query, shots) == "I cannot complete 3 7 -> B"
+    assert episodes.remove_echo("It is A.\nLike 4 4 -> B", query, shots) == "It is A.\nLike "
+
+
+def test_another_opening_that_ends_like_the_query_is_no_copy_of_it():
+    assert episodes.remove_echo("13 -> 5\n7 -> 2\n", "3 ->", ["13 ->", "7 ->"]) == ""
+    assert episodes.remove_echo("-3 -> 5\n0.3 -> 2\n2 3 -> 1", "3 ->", []) == "-3 -> 5\n0.3 -> 2\n2 3 -> 1"
+    assert episodes.remove_echo(" 13", "3", ["1"]) == " 13"
+    question = "How many are 3 and 4?"
+    assert episodes.remove_echo(f"Question: {question}\nAnswer:\n7", question, ["How many?"]) == "\nAnswer:\n7"
+
+
+def test_shots_at_the_query_itself_are_no_answer_when_they_are_repeated():
+    shots = ["13 ->", "3 ->", "7 ->"]
+    text = "13 -> 5\n3 -> 2\n7 -> 1\n"
+    assert episodes.remove_echo(text, "3 ->", shots) == ""
+    assert episodes.remove_echo(f"{text}3 -> 4", "3 ->", shots) == " 4"
+    assert episodes.remove_echo("3 -> 4", "3 ->", shots) == " 4"
 
 
 def test_an_arm_without_items_is_an_error():

@@ -106,11 +106,41 @@ def test_a_model_that_asks_the_nearest_shots_is_exactly_that_oracle(ask, tmp_pat
     assert all(talk == ["user", "assistant"] * (len(talk) // 2) + ["user"] for talk in talks)
 
 
-@pytest.mark.parametrize("answer", [lambda prompt: prompt, lambda prompt: "I refuse.", lambda prompt: "%$ ?\nA B 1 2"])
+def get_query(prompt):
+    return prompt.splitlines()[-1].removesuffix(" ->")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda prompt: prompt,
+        lambda prompt: f"Sure: {prompt}",
+        lambda prompt: "".join(f"> {line}\n" for line in prompt.splitlines()),
+        lambda prompt: "I refuse.",
+        lambda prompt: f"Sorry, I cannot tell the value of {get_query(prompt)}.",
+        lambda prompt: f"I cannot complete {get_query(prompt)} -> A",
+        lambda prompt: f"I cannot determine what comes after {get_query(prompt)}",
+        lambda prompt: "I cannot decide between A and B, nor between 0 and 1.",
+        lambda prompt: f"{get_query(prompt)} -> I cannot decide between 0 and\n1",
+        lambda prompt: f"{get_query(prompt)} -> ?\nA\nB\n0\n1",
+        lambda prompt: "%$ ?\nA B 1 2",
+    ],
+)
 def test_a_model_that_echoes_refuses_or_raves_is_never_right(ask, tmp_path, answer):
-    ask(answer)
+    worlds = {**WORLDS, "parity_4": {"kind": "parity", "size": 4}}
+    ask(answer, {"worlds": worlds, "model": "folder", "max_shots": 4})
     rows = read_rows(tmp_path)
     assert rows and not any(row["correct"] or row["answer"] for row in rows), "least of all with a shot's answer"
+    for name, own in read_results(tmp_path)["worlds"].items():
+        assert own["unreadable"] == own["replies"], name
+
+
+def test_a_model_that_repeats_the_shots_alone_is_never_right(ask, tmp_path):
+    ask(lambda prompt: prompt[: prompt.rindex("\n")] + "\n")
+    for row in read_rows(tmp_path):
+        assert not row["correct"] or row["seen"] and row["k"] < 4, (
+            "a line about the query's own point may be its answer"
+        )
 
 
 def test_random_labels_cannot_be_learned(ask, tmp_path):
@@ -158,7 +188,7 @@ def test_replies_that_were_cut_off_are_counted_and_wrong_unless_their_answer_is_
     def answer(prompt):
         points, _, _ = parse(prompt)
         nearest = answer_nearest(prompt)
-        return {1: f"cut off: {nearest}", 2: f"cut off: {nearest}\nand so"}.get(len(points), nearest)
+        return {1: f"cut off: {nearest}", 2: f"cut off: The answer is {nearest}.\nand so"}.get(len(points), nearest)
 
     ask(answer)
     rows = read_rows(tmp_path)
@@ -175,9 +205,10 @@ def test_replies_that_were_cut_off_are_counted_and_wrong_unless_their_answer_is_
 
 def test_a_reply_of_the_other_kind_of_world_is_unreadable_and_counted(ask, tmp_path):
     def answer(prompt):
-        points, _, (query, *_) = parse(prompt)
+        points, _, _ = parse(prompt)
         nearest = answer_nearest(prompt)
-        return f"x={query} gives " + ({"A": "1", "B": "0"}.get(nearest, "A") if len(points) == 2 else nearest)
+        said = {"A": "1", "B": "0"}.get(nearest, "A") if len(points) == 2 else nearest
+        return f"{get_query(prompt)} -> {said}"
 
     ask(answer)
     rows = read_rows(tmp_path)

@@ -134,19 +134,32 @@ def test_nearest_neighbours_vote(k, key):
         ("linear", " A", "A"),
         ("linear", "\nB\nA", "B"),
         ("linear", "The letter is B.", "B"),
-        ("linear", "For 3 5 the letter is A", "A"),
-        ("linear", "A line parts them, so **B**", "B"),
+        ("linear", "So the letter is: **B**", "B"),
+        ("linear", "**Answer:** B.", "B"),
+        ("linear", "A line parts them.\nThe points near it are B.\n\nFinal answer: B", "B"),
+        ("linear", "A\n4 4 -> B", "A"),
+        ("linear", "For 3 5 the letter is A", None),
+        ("linear", "A line parts them, so **B**", None),
+        ("linear", "I cannot decide between A and B.", None),
+        ("linear", "I cannot decide whether\nit is A or\nB", None),
+        ("linear", "A or B", None),
+        ("linear", "The answer is not A", None),
         ("linear", "", None),
         ("linear", "I refuse.", None),
         ("linear", "ABBA 12x", None),
         ("linear", " 3", None),
         ("modular", " 3", "3"),
-        ("modular", "x=3 gives 4.", "4"),
-        ("modular", "3 -> 4", "4"),
+        ("modular", "-> 4.", "4"),
+        ("modular", "x=3 gives 4.", None),
+        ("modular", "3 -> 4", None),
+        ("modular", "2*3", None),
+        ("modular", "I cannot determine the value for 3.", None),
         ("modular", "The value is 2.5", "2.5"),
         ("modular", "It is -3", "-3"),
         ("modular", "A", None),
-        ("parity", "1 0 1 is B, I mean 0", "0"),
+        ("parity", "1 0 1 is B, I mean 0", None),
+        ("parity", "Sorry, I cannot tell the value of 1 0 1.", None),
+        ("parity", "1 0 1", None),
         ("parity", "ABBA 12x", None),
     ],
 )
@@ -155,7 +168,8 @@ def test_answers_of_replies(kind, text, answer):
 
 
 @pytest.mark.parametrize(
-    ("text", "answer"), [(" 1", None), ("1\n", "1"), ("1 2 ->", "2"), ("It is 12", None), ("", None)]
+    ("text", "answer"),
+    [(" 1", None), ("1\n", "1"), ("1 2 ->", None), ("It is 12", None), ("A\nAnswer: 1", None), ("", None)],
 )
 def test_a_number_at_the_end_of_a_reply_that_was_cut_off_may_be_half_of_one(text, answer):
     assert worlds.read_answer("modular", text, is_finished=False) == answer
@@ -171,7 +185,7 @@ def make_row(query, k, correct, set_seed=0, order_seed=0, episode="0", nll=None)
     fields = dict(
         arm="gold", k=k, set_seed=set_seed, order_seed=order_seed, shots=[], prompt="", tokens=1, cached=0, text=""
     )
-    fields["finished"] = True
+    fields |= {"finished": True, "seen": False}
     place = f"w/{episode}/{k}/{set_seed}/{order_seed}"
     return Row(
         problem_id=place, query=query, world="w", episode=episode, answer=None, correct=correct, gold_nll=nll, **fields
