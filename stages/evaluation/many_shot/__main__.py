@@ -6,7 +6,8 @@ worlds      numeric functions, drawn anew for each episode: linear classificatio
 benchmark   problems of test after 0, 1, 2, 4 .. problems of the verifiers' split, in the arms gold, reinforced,
             unsupervised and answers (stages/evaluation/many_shot/benchmark.py)
 
-Shots are nested, drawn `sets` times and, once, shown in `orders` orders. A prompt that does not fit is an error, never cut.
+Shots are nested, drawn `sets` times and, once, shown in `orders` orders that differ. A prompt that does not fit is an
+error, never cut.
 Reads data/benchmarks/{verifier,test}.jsonl, data/generator/prompt.json, data/samples/verifier.parquet, the folder `model`.
 Writes data/many_shot/{rows.parquet, results.json, report.md, curves.png, metrics.json}. An `agent`, any OpenAI-compatible
 server or local chat model, answers in place of both models; its own right solutions then make the reinforced arm.

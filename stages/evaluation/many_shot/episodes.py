@@ -7,6 +7,7 @@ No shot has the question of a query, or its root (two variants of one problem ar
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -84,10 +85,15 @@ def rank_pool(episode: Episode, arm: str, seed: int, set_seed: int) -> list[Item
     return sorted(episode.pools[arm], key=lambda item: seeds.key(*place, item.id))
 
 
-def reorder(episode: Episode, shots: Sequence[Item], seed: int, set_seed: int, order_seed: int) -> list[Item]:
-    """The same shots in another order."""
-    place = _name_set(episode, seed, set_seed)
-    return sorted(shots, key=lambda item: seeds.key(*place, "order", order_seed, item.id))
+def draw_orders(episode: Episode, shots: Sequence[Item], seed: int, set_seed: int, count: int) -> list[list[Item]]:
+    """The same shots in `count` orders that all differ, or in all K! where these are fewer. More orders add to them."""
+    place, orders, number = _name_set(episode, seed, set_seed), [], 0
+    while len(orders) < min(count, math.factorial(len(shots))):
+        number += 1
+        order = sorted(shots, key=lambda item: seeds.key(*place, "order", number, item.id))
+        if order not in orders:
+            orders.append(order)
+    return orders
 
 
 def _name_set(episode: Episode, seed: int, set_seed: int) -> tuple[seeds.KeyPart, ...]:
@@ -101,7 +107,7 @@ def list_counts(most: int) -> list[int]:
 
 def plan_groups(episode: Episode, most: int, sets: int, orders: int, order_shots: int, seed: int) -> list[Group]:
     """All prompts of an episode: every arm, K up to `most` or what the pool holds, `sets` sets (one without shots), then
-    `orders` orders of the first set with `order_shots` shots of the first arm."""
+    `orders` orders, or all, of the first set with `order_shots` shots of the first arm."""
     groups = []
     for arm, pool in episode.pools.items():
         for set_seed in range(sets):
@@ -112,8 +118,8 @@ def plan_groups(episode: Episode, most: int, sets: int, orders: int, order_shots
     arm = next(iter(episode.pools))
     if 2 <= order_shots <= min(most, len(episode.pools[arm])):
         shots = rank_pool(episode, arm, seed, 0)[:order_shots]
-        for order in range(1, orders + 1):
-            groups.append(Group(episode, arm, order_shots, 0, order, reorder(episode, shots, seed, 0, order)))
+        for number, order in enumerate(draw_orders(episode, shots, seed, 0, orders), 1):
+            groups.append(Group(episode, arm, order_shots, 0, number, order))
     return groups
 
 

@@ -80,8 +80,10 @@ def _first_best(means: np.ndarray) -> np.ndarray:
 
 class Spread(NamedTuple):
     """Standard deviations of the accuracy of an episode over sets or orders (observed), by chance alone (floor), and
-    what is left (excess). gap: best minus worst, null_gap: its mean by chance, p: the share of shuffles with such a gap."""
+    what is left (excess). gap: best minus worst, null_gap: its mean by chance, p: the share of shuffles with such a gap.
+    replicas: how many sets or orders an episode has."""
 
+    replicas: int
     observed: float
     floor: float
     excess: float
@@ -92,8 +94,9 @@ class Spread(NamedTuple):
 
 def split_spread(tables: Sequence[np.ndarray], *key: seeds.KeyPart, resamples: int = RESAMPLES) -> Spread:
     """tables: one for each episode, (queries, replicas) of 0 and 1. Under the null hypothesis a query is as likely right in
-    every replica, so its row may be shuffled. Variances are means over episodes: observed of the replicas' accuracies (with
-    n - 1), floor = sum over queries of p (1 - p) R / (R - 1) / queries^2, an unbiased estimate of it under the null."""
+    every replica, so its row may be shuffled; no two replicas are the same order, which would agree by itself. Variances
+    are means over episodes: observed of the replicas' accuracies (with n - 1), floor = sum over queries of p (1 - p) R /
+    (R - 1) / queries^2, an unbiased estimate of it under the null."""
     random = np.random.Generator(np.random.Philox(key=seeds.key("many_shot", VERSION, "spread", *key)))
     observed, floors, gaps, null = [], [], [], np.zeros(resamples)
     for table in tables:
@@ -107,7 +110,8 @@ def split_spread(tables: Sequence[np.ndarray], *key: seeds.KeyPart, resamples: i
     gap, null = float(np.mean(gaps)), null / len(tables)
     variance, floor = float(np.mean(observed)), float(np.mean(floors))
     p = (1 + int((null >= gap - 1e-12).sum())) / (1 + resamples)
-    return Spread(variance**0.5, floor**0.5, max(0.0, variance - floor) ** 0.5, gap, float(null.mean()), p)
+    excess = max(0.0, variance - floor) ** 0.5
+    return Spread(tables[0].shape[1], variance**0.5, floor**0.5, excess, gap, float(null.mean()), p)
 
 
 def tabulate(rows: Iterable[Row], k: int, by: str) -> list[np.ndarray]:

@@ -67,7 +67,7 @@ def build_tables(figures: dict[str, Any], params: Params) -> dict[str, tables.Ta
         k = params.numeric.order_shots if "held_out" in own else params.order_shots
         for what in ("sets", "orders"):
             if what in own:
-                rows.append([name, str(k), what, *_format_spread(own[what])])
+                rows.append([name, str(k), f"{own[what]['replicas']} {what}", *_format_spread(own[what])])
     if rows:
         header = ("world or arm", "K", "over", "SD", "SD by chance", "SD beyond", "best - worst", "by chance", "p")
         found["Spread over sets and over orders of one set, in points"] = header, rows

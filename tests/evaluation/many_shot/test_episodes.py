@@ -27,7 +27,7 @@ def make_episode(pool=POOL, examples=1):
 
 def select(episode, arm, k, set_seed=0, order=0):
     shots = episodes.rank_pool(episode, arm, 1, set_seed)[:k]
-    return episodes.reorder(episode, shots, 1, set_seed, order) if order else shots
+    return episodes.draw_orders(episode, shots, 1, set_seed, order)[-1] if order else shots
 
 
 def write(episode, arm, k):
@@ -57,6 +57,17 @@ def test_another_order_has_the_same_shots():
     episode = make_episode()
     orders = [tuple(x.id for x in select(episode, "gold", 8, 0, order)) for order in range(11)]
     assert len({*orders}) == 11 and len({tuple(sorted(ids)) for ids in orders}) == 1
+
+
+@pytest.mark.parametrize(("k", "count"), [(1, 1), (2, 2), (3, 6), (4, 10), (8, 10)])
+def test_orders_all_differ_and_more_add_to_them(k, count):
+    episode = make_episode()
+    for set_seed in range(5):
+        shots = select(episode, "gold", k, set_seed)
+        orders = episodes.draw_orders(episode, shots, 1, set_seed, 10)
+        assert len(orders) == len({tuple(x.id for x in order) for order in orders}) == count
+        assert all(sorted(order) == sorted(shots) for order in orders)
+        assert all(episodes.draw_orders(episode, shots, 1, set_seed, n) == orders[:n] for n in range(count))
 
 
 @pytest.mark.parametrize("name", ["the query", "its variant", "its question in other spaces"])

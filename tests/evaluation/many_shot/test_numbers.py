@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.evaluation.many_shot import episode_model, measures, oracles, worlds
+from stages.evaluation.many_shot import episode_model, episodes, measures, oracles, worlds
 from stages.evaluation.many_shot.answering import Row
 from stages.evaluation.many_shot.worlds import World
 from stages.lib.core import seeds
@@ -230,6 +230,23 @@ def test_spread_by_chance_alone_has_no_excess():
         excesses.append(spread.observed**2 - spread.floor**2)
         ps.append(spread.p)
     assert abs(np.mean(excesses)) < 0.003 and 0.35 < np.mean(ps) < 0.65 and np.mean(np.array(ps) < 0.05) < 0.15
+
+
+@pytest.mark.parametrize(("k", "count"), [(4, 10), (3, 6), (8, 10)])
+def test_orders_that_do_not_matter_have_a_p_value_of_a_half(k, count):
+    """A reply depends on the order it is given, by chance. Orders that come twice would agree, and look too alike."""
+    items = [episodes.Item(f"i/{i}", "", "", "") for i in range(k)]
+    ps = []
+    for trial in range(150):
+        tables = []
+        for number in range(3):
+            episode = episodes.Episode("w", str(number), worlds.FORMS["linear"], {}, [])
+            orders = episodes.draw_orders(episode, items, trial, 0, 10)
+            assert len(orders) == count
+            columns = [seeds.uniforms(trial, number, *(x.id for x in order), n=30) < 0.6 for order in orders]
+            tables.append(np.array(columns, float).T)
+        ps.append(measures.split_spread(tables, trial, resamples=200).p)
+    assert 0.44 < np.mean(ps) < 0.57 and np.mean(np.array(ps) < 0.05) < 0.1
 
 
 def test_spread_of_orders_that_differ():
