@@ -72,7 +72,7 @@ class Params(Section):
     arms: list[Arm]  # of the benchmark; the first is the one whose orders are compared; []: numeric worlds alone
     pool: int = Field(ge=2)  # problems of verifier that shots are drawn from
     queries: int = Field(ge=1)  # problems of test
-    max_shots: int = Field(ge=1)  # K doubles up to it
+    max_shots: int | None = Field(ge=1)  # K doubles up to it; null: while every prompt fits the context of `model`
     examples: int = Field(ge=0)  # answered examples at the end of an unsupervised prompt
     order_shots: int = Field(ge=2)  # the K at which orders are compared, where it is at most max_shots
     sets: int = Field(ge=1)  # sets of shots, in the benchmark and for every function
@@ -93,6 +93,10 @@ class Params(Section):
             raise ValueError(
                 f"arms: reinforced shows solutions of {GENERATOR}, which are not those of model: {self.model}; leave "
                 "reinforced out, or name a chat as agent, which is asked for its own"
+            )
+        if self.max_shots is None and self.agent.kind != "rules":
+            raise ValueError(
+                "max_shots: null is for a model folder, which says how long its context is; an agent does not"
             )
         if self.turns and self.agent.kind == "rules":
             raise ValueError("turns: true is for an agent, but agent.kind is rules; name one, or set false")
@@ -209,7 +213,7 @@ def answer_worlds(run: StageRun[Params], chat: Any, trained: dict[str, tuple[Any
 
 def answer_benchmark(run: StageRun[Params], chat: Any, device: Any) -> tuple[list[Row], dict[str, Any]]:
     """The rows of all arms, and what is to be said of their shots."""
-    from stages.evaluation.many_shot import benchmark, episodes
+    from stages.evaluation.many_shot import answering, benchmark, episodes
     from stages.lib.core import records
     from stages.lib.grading import grader
     from stages.lib.models.prompts import Prompt
@@ -232,7 +236,10 @@ def answer_benchmark(run: StageRun[Params], chat: Any, device: Any) -> tuple[lis
         grade = grader.grade(problems[query.id], [text], prompt.marked)[0]
         return grade.answer, grade.correct
 
-    groups = episodes.plan_groups(episode, params.max_shots, params.sets, params.orders, params.order_shots, run.seed)
+    limits = (params.max_shots or params.pool, params.sets, params.orders, params.order_shots)
+    groups = episodes.plan_groups(episode, *limits, run.seed)
+    if params.max_shots is None and isinstance(reader, answering.FolderReader):
+        groups = reader.drop_long(groups)
     rows = keep_rows(run, WORLD, groups, reader, read)
     return rows, {"leaks": episode.leaks, "shots": {arm: len(items) for arm, items in episode.pools.items()}}
 

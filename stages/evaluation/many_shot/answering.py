@@ -8,6 +8,7 @@ every prompt the same count does not count, and shows nothing.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -76,6 +77,19 @@ class FolderReader:
         for query, ids in zip(queries, rows, strict=True):
             check_context_length(f"{query.id} after {group.k} shots", ids, *limits)
         return rows
+
+    def drop_long(self, groups: Sequence[Group]) -> list[Group]:
+        """The groups of each arm below the first K at which a prompt does not fit. Raises UserError where that is 0."""
+        limits: dict[str, float] = {}
+        for group in sorted(groups, key=lambda group: group.k):
+            if group.k < limits.get(group.arm, math.inf):
+                try:
+                    self.encode(group, group.episode.queries)
+                except UserError:
+                    if not group.k:
+                        raise
+                    limits[group.arm] = group.k
+        return [group for group in groups if group.k < limits.get(group.arm, math.inf)]
 
     def ask(self, groups: Sequence[Group]) -> list[list[Reply]]:
         """The greedy replies to the queries of each group; equal prompts are read once."""

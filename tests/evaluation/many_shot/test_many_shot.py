@@ -305,6 +305,28 @@ def test_a_prompt_that_does_not_fit_is_an_error(root):
         run(root, numeric={"worlds": {}}, max_shots=8, max_new_tokens=40000)
 
 
+def test_without_a_limit_k_doubles_while_every_prompt_fits(root):
+    shutil.rmtree(root / ".checkpoints", ignore_errors=True)
+    config = root / "data/generator/model/config.json"
+    whole = config.read_text()
+    run(root, numeric={"worlds": {}}, max_shots=8, queries=2, sets=1, orders=0)
+    rows = read_rows(root)
+    tokens = {
+        (row["arm"], row["k"]): max(x["tokens"] for x in rows if (x["arm"], x["k"]) == (row["arm"], row["k"]))
+        for row in rows
+    }
+    room = tokens["answers", 8]
+    shutil.rmtree(root / ".checkpoints", ignore_errors=True)
+    config.write_text(json.dumps(json.loads(whole) | {"max_position_embeddings": room + SETTINGS["max_new_tokens"]}))
+    try:
+        run(root, numeric={"worlds": {}}, max_shots=None, queries=2, sets=1, orders=0)
+    finally:
+        config.write_text(whole)
+    expected = {place for place, count in tokens.items() if count <= room}
+    assert {(row["arm"], row["k"]) for row in read_rows(root)} == expected
+    assert ("answers", 8) in expected and ("gold", 8) not in expected, "shorter shots leave room for more"
+
+
 def test_a_chat_has_its_own_reinforced_shots(root):
     def answer(prompt):
         question = prompt.rpartition("Question: ")[2]
@@ -382,6 +404,7 @@ def test_the_reinforced_arm_is_for_whoever_solved_its_shots():
             "a parity world has true labels",
         ),
         ({"turns": True}, "turns: true is for an agent"),
+        ({"max_shots": None, "agent": {"kind": "openai", "settings": {}}}, "max_shots: null is for a model folder"),
         ({"model": "models/other"}, "reinforced shows solutions of data/generator/model, which are not those of model"),
         ({"arms": [], "numeric": NUMERIC | {"worlds": {}}}, "nothing to do"),
     ],
