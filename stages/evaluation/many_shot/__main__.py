@@ -165,7 +165,7 @@ def keep_rows(
             part = missing[first : first + GROUPS_AT_A_TIME]
             for group, replies in zip(part, reader.ask(part), strict=True):
                 known: dict[str, Any] = {"oracles": get_oracles(group)} if get_oracles and not group.order_seed else {}
-                if isinstance(reader, answering.FolderReader) and not group.set_seed and not group.order_seed:
+                if isinstance(reader, answering.FolderReader) and not group.order_seed:
                     known["gold_nll"] = reader.measure_nll(group)
                 yield answering.make_rows(group, replies, read, **known)
 

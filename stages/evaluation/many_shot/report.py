@@ -52,6 +52,11 @@ def build_tables(figures: dict[str, Any], params: Params) -> dict[str, tables.Ta
             for learner, curve in {"model": own["curve"], **own["oracles"]}.items():
                 rows.append([_name_world(name, own), NAMES[learner], *_format_curve(curve, ks)])
         found["Numeric worlds: right answers in % after K shots"] = ("world", "learner", *map(str, ks)), rows
+        rows = [
+            [_name_world(name, own), *(f"{100 * own['seen'][str(k)]:.0f}" if str(k) in own["seen"] else "" for k in ks)]
+            for name, own in worlds.items()
+        ]
+        found["Numeric worlds: queries whose own point is among the K shots, in %"] = ("world", *map(str, ks)), rows
     if arms:
         ks = _list_ks(arms)
         rows = [[arm, *_format_curve(own["curve"], ks)] for arm, own in arms.items()]
@@ -118,10 +123,21 @@ def build_notes(figures: dict[str, Any], params: Params) -> list[str]:
         notes.append(
             f"The interval of a best K resamples the {' and the '.join(few)}; of fewer than {FEW} it is too narrow."
         )
+    if arms:
+        notes.append(describe_sets(params.sets))
+    for name, own in {**worlds, **arms}.items():
+        if own.get("orders", {}).get("replicas", params.orders) < params.orders:
+            notes.append(f"{name}: the shots have only {own['orders']['replicas']} orders, and all were shown.")
     for kind, facts in figures["training"].items():
         notes.append(
             f"The model of {kind} worlds has {facts['weights']:,} weights and learned for {facts['steps']} steps; "
             f"loss at the end {facts['loss']:.3f} nats a value. A world is held out where no training had its size."
+        )
+        notes += describe_length(kind, figures, params)
+    if seen := [name for name, own in worlds.items() if any(own["seen"].values())]:
+        notes.append(
+            f"Shots may hold a query's own point in {', '.join(seen)}, which has few points: there a learner may look "
+            "a value up. In other worlds no shot does."
         )
     for name, own in worlds.items():
         if params.numeric.worlds[name].labels == "flipped":
@@ -134,7 +150,7 @@ def build_notes(figures: dict[str, Any], params: Params) -> list[str]:
     differing = [name for name, own in named.items() if own["nll"] and not own["nll"]["agrees"]]
     if any(own["nll"] for own in named.values()):
         notes.append(
-            "The gold solution is likeliest at another K than the accuracy is best at in "
+            "Of the same replies, the gold solution is likeliest at a K at which they are not right most often in "
             f"{len(differing)} of {sum(bool(own['nll']) for own in named.values())} cases"
             + (f" ({', '.join(differing)})." if differing else ".")
         )
@@ -160,6 +176,31 @@ def build_notes(figures: dict[str, Any], params: Params) -> list[str]:
         if not facts["counted"]:
             notes.append("The server gives every prompt the same count of tokens, so a prompt that it cut is not seen.")
     return notes
+
+
+def describe_sets(count: int) -> str:
+    """What intervals of the benchmark hold for."""
+    if count == 1:
+        return "All queries of the benchmark have one set of shots: its intervals do not hold for other sets."
+    return (
+        f"Queries of the benchmark share {count} sets of shots: its intervals and its best K are those of other queries "
+        "and other sets at once"
+        + (f"; of fewer than {FEW} sets the interval of a best K is too narrow" if count < FEW else "")
+        + ". A function of a numeric world has sets of its own, so there functions alone are resampled."
+    )
+
+
+def describe_length(kind: str, figures: dict[str, Any], params: Params) -> list[str]:
+    """What is to be said where prompts are longer than the episodes that the model was trained on."""
+    length = next(each.shots for each in params.numeric.training if each.kind == kind)
+    names = [name for name, world in params.numeric.worlds.items() if world.kind == kind]
+    beyond = sorted({int(k) for name in names for k in figures["worlds"][name]["curve"] if int(k) >= length})
+    if not beyond:
+        return []
+    return [
+        f"The model of {kind} worlds learned from episodes of {length} values, so at most {length - 1} came before one: an "
+        f"error at K = {', '.join(map(str, beyond))} may be one of length, not of learning."
+    ]
 
 
 def plot_curves(path: Path, figures: dict[str, Any]) -> None:

@@ -47,21 +47,21 @@ def describe(rows: Sequence[Row], order_shots: int, seed: int) -> dict[str, Any]
             if any(oracle in row.oracles for row in rows)
         },
     }
-    figures |= measure_costs(rows)
-    figures["nll"] = measures.compare_nll(rows, figures["curve"])
+    figures |= describe_prompts(rows)
+    figures["nll"] = measures.compare_nll(rows)
     for name, by in (("sets", "set_seed"), ("orders", "order_seed")):
         if tables := measures.tabulate(rows, order_shots, by):
             figures[name] = measures.split_spread(tables, *place, by)._asdict()
     return figures
 
 
-def measure_costs(rows: Sequence[Row]) -> dict[str, Any]:
-    """tokens, cached: {K: mean of a prompt}, of the order in which shots were drawn. replies, unfinished: how many there
-    are, and how many of them were cut off at the limit of tokens."""
+def describe_prompts(rows: Sequence[Row]) -> dict[str, Any]:
+    """tokens, cached, seen: {K: mean of a prompt}, of the order in which shots were drawn; seen is the share in which a
+    shot has the query's question. replies, unfinished: how many there are, and how many were cut off by the limit."""
     plain = [row for row in rows if not row.order_seed]
     means = {
         name: {str(k): float(np.mean([getattr(row, name) for row in plain if row.k == k])) for k in _list_ks(plain)}
-        for name in ("tokens", "cached")
+        for name in ("tokens", "cached", "seen")
     }
     return means | {"replies": len(rows), "unfinished": sum(not row.finished for row in rows)}
 

@@ -76,6 +76,12 @@ def draw_function(world: World, random: Random) -> Any:
     return [sign * w for w in weights] if sum(weights) > 0 else [-sign * w for w in weights]
 
 
+def count_points(world: World) -> int:
+    if world.kind == "modular":
+        return world.size
+    return (2 if world.kind == "parity" else world.max_value) ** world.size
+
+
 def draw_point(world: World, random: Random) -> tuple[int, ...]:
     if world.kind == "modular":
         return (random.randrange(world.size),)
@@ -98,22 +104,21 @@ def compute_value(world: World, function: Any, point: tuple[int, ...], random: R
 
 
 def draw_items(world: World, function: Any, name: str, count: int, random: Random, avoid: set[tuple]) -> list[Item]:
-    """Items of one function. avoid: points that no item has, as long as others turn up."""
+    """Items of one function. avoid: points that no item has; not all."""
     items = []
     for i in range(count):
-        for _ in range(50):
+        point = draw_point(world, random)
+        while point in avoid:
             point = draw_point(world, random)
-            if point not in avoid:
-                break
         value = compute_value(world, function, point, random)
         items.append(Item(f"{name}/{i}", " ".join(map(str, point)), value, value))
     return items
 
 
 def make_episode(world: World, name: str, number: int, shots: int, queries: int, seed: int) -> Episode:
-    """Function `number` of the world `name`: `shots` items for its pool, and queries at other points. A modulus, and few
-    digits, leave no other points, so there a query may be asked that a shot has answered. Flipped labels have the functions
-    and points of true ones."""
+    """Function `number` of the world `name`: `shots` items for its pool, and queries at points that none of these has.
+    Where the pool leaves fewer points than queries, as with a small modulus, queries are drawn from all points, and shots
+    may answer them. Flipped labels have the functions and points of true ones."""
     kind = f"{world.kind}/{world.size}"
     random = seeds.rng(seed, "many_shot", VERSION, kind, number, "function")
     function = draw_function(world, random)
@@ -121,8 +126,9 @@ def make_episode(world: World, name: str, number: int, shots: int, queries: int,
     pool = draw_items(
         world, function, f"{name}/{number}/pool", shots, random if world.labels != "random" else labels, set()
     )
-    shown = {parse_point(item.question) for item in pool} if world.kind != "modular" else set()
-    asked = draw_items(world, function, f"{name}/{number}/query", queries, random, shown)
+    shown = {parse_point(item.question) for item in pool}
+    avoid = shown if count_points(world) - len(shown) >= queries else set()
+    asked = draw_items(world, function, f"{name}/{number}/query", queries, random, avoid)
     return Episode(name, str(number), FORMS[world.kind], {ARM: pool}, asked)
 
 

@@ -262,10 +262,19 @@ def test_the_whole_stage(root):
     assert {row["k"] for row in rows if row["world"] == "benchmark"} == {0, 1, 2}
     assert sum(row["order_seed"] > 0 for row in rows) == 2 * 3 + 2 * 3 * 2 * 3, "two shots have two orders"
     for row in rows:
-        assert (row["gold_nll"] is None) == bool(row["set_seed"] or row["order_seed"]) and len(row["shots"]) == row["k"]
-        assert not {*row["shots"]} & {row["query"]}
+        assert (row["gold_nll"] is None) == bool(row["order_seed"]) and len(row["shots"]) == row["k"]
+        assert not {*row["shots"]} & {row["query"]} and not (row["seen"] and row["world"] != "modular_4")
+    seen = [row["seen"] for row in rows if row["world"] == "modular_4" and row["k"] == 8 and not row["order_seed"]]
+    assert figures["worlds"]["modular_4"]["seen"]["8"] == np.mean(seen) > 0.5
     text = (out / "report.md").read_text()
     assert "resamples the 2 functions of a world and the 3 problems of the benchmark; of fewer than 20 it is" in text
+    assert "Queries of the benchmark share 2 sets of shots: its intervals and its best K are those of other" in text
+    assert "gold: the shots have only 2 orders, and all were shown" in text and "| 3 orders |" in text
+    assert "Shots may hold a query's own point in modular_4, which" in text and "own point is among the K shots" in text
+    assert (
+        "learned from episodes of 6 values, so at most 5 came before one: an error at K = 8 may be one of length"
+        in text
+    )
     assert "modular_4 (held out)" in text and "The best K" in text and (out / "curves.png").stat().st_size > 10000
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     (root / ".checkpoints").rename(root / "before")

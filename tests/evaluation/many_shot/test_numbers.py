@@ -48,6 +48,13 @@ def test_a_query_is_no_shot_of_a_linear_world():
     for number in range(20):
         episode = worlds.make_episode(LINEAR, "w", number, 32, 6, 1)
         assert not {item.question for item in episode.queries} & {item.question for item in episode.pools["gold"]}
+    few = World(kind="linear", size=1)
+    for number in range(20):
+        episode = worlds.make_episode(few, "w", number, 7, 3, 1)
+        asked, shown = ({item.question for item in items} for items in (episode.queries, episode.pools["gold"]))
+        assert not asked & shown, "ten points are enough for these"
+    crowded = worlds.make_episode(few, "w", 0, 60, 6, 1)
+    assert {item.question for item in crowded.queries} <= {item.question for item in crowded.pools["gold"]}
 
 
 @pytest.mark.parametrize("modulus", [2, 4, 7])
@@ -206,6 +213,84 @@ def test_the_best_k_and_its_interval():
     assert equal["low"] < equal["high"], "noise has no best K"
 
 
+def make_shared(table):
+    """A curve of queries that share their sets, from a table (sets, queries, ks) of 0 and 1."""
+    sets, queries, ks = np.nonzero(np.ones(np.shape(table)))
+    rows = [
+        make_row(f"q/{q}", 2**k, bool(table[s][q][k]), int(s))
+        for s, q, k in zip(sets, queries, ks.tolist(), strict=True)
+    ]
+    return measures.collect_curve(rows)
+
+
+def test_five_sets_that_decide_everything_decide_no_best_k():
+    table = np.zeros((5, 40, 2))
+    table[:3, :, 0] = table[3:, :, 1] = 1.0
+    curve = make_shared(table)
+    assert curve.values.tolist() == table.tolist() and len(curve.units) == 40
+    peak = measures.find_peak(curve, 1)
+    assert (peak["k"], peak["low"], peak["high"]) == (1, 1, 2)
+    for _, low, high in measures.describe_curve(curve).values():
+        assert low < 0.2 and high > 0.8, "forty queries are no forty draws of sets"
+
+
+def test_sets_of_a_function_are_averaged_and_no_shots_are_one_reply():
+    rows = [
+        make_row(f"{e}/{q}", k, (q + s + k) % 2 == 0, s, episode=e)
+        for e in "abc"
+        for q in range(2)
+        for k in (0, 1, 2)
+        for s in range(4 if k else 1)
+    ]
+    curve = measures.collect_curve(rows)
+    assert curve.values.shape == (1, 6, 3) and curve.units == ["a", "a", "b", "b", "c", "c"]
+    assert curve.values[0].tolist() == [[1.0, 0.5, 0.5], [0.0, 0.5, 0.5]] * 3
+    shared = measures.collect_curve([row for row in rows if row.episode == "a"])
+    assert shared.values[:, :, 0].tolist() == [[1.0, 0.0]] * 4 and shared.values.shape == (4, 2, 3)
+
+
+def test_intervals_of_shared_sets_hold_for_other_sets():
+    """Sets and queries have effects: the interval covers the accuracy over all of them about as often as it says. One over
+    queries alone, as if other queries had other sets, does not."""
+    shared, alone, widths = [], [], []
+    for trial in range(300):
+        random = np.random.default_rng([7, trial])
+        logits = random.normal(0, 1, (5, 1)) + random.normal(0, 1, 60)  # symmetric, so that the truth is 0.5
+        table = (random.random((5, 60)) < 1 / (1 + np.exp(-logits))).astype(float)
+        units = [str(i) for i in range(60)]
+        ((_, low, high),) = measures.describe_curve(measures.Curve([1], table[:, :, None], units)).values()
+        shared.append(low < 0.5 < high)
+        widths.append(high - low)
+        ((_, low, high),) = measures.describe_curve(measures.Curve([1], table.mean(0)[None, :, None], units)).values()
+        alone.append(low < 0.5 < high)
+    assert 0.91 < np.mean(shared) < 0.99 and np.mean(alone) < 0.75
+    assert np.mean(widths) < 0.6
+
+
+def test_the_interval_of_a_best_k_has_the_true_one_when_sets_are_shared():
+    covered = {"together": [], "queries alone": []}
+    for trial in range(100):
+        random = np.random.default_rng([8, trial])
+        chance = np.array([0.45, 0.5, 0.55])[None, None] + random.normal(0, 0.25, (5, 1, 3))
+        curve = make_shared(random.random((5, 40, 3)) < chance)
+        for name, own in (("together", curve), ("queries alone", curve._replace(values=curve.values.mean(0)[None]))):
+            peak = measures.find_peak(own, trial)
+            covered[name].append(peak["low"] <= 4 <= peak["high"])
+    together, alone = (np.mean(own) for own in covered.values())
+    assert together > 0.92 and alone < 0.85
+
+
+def test_the_accuracy_of_a_best_k_is_not_that_of_the_sets_that_chose_it():
+    gains = []
+    for trial in range(100):
+        random = np.random.default_rng([9, trial])
+        chance = 0.5 + random.choice([-0.4, 0.4], (6, 1, 5))  # a set's own, for every K anew: no K is better
+        curve = make_shared(random.random((6, 30, 5)) < np.broadcast_to(chance, (6, 30, 5)))
+        gains.append((curve.values.mean((0, 1)).max() - 0.5, measures.find_peak(curve, trial)["accuracy"] - 0.5))
+    naive, honest = np.mean(gains, axis=0)
+    assert naive > 0.12 and abs(honest) < 0.04
+
+
 def test_the_cross_fitted_accuracy_of_noise_is_not_too_high():
     names = [f"q/{i}" for i in range(30)]
     gains = []
@@ -270,10 +355,19 @@ def test_tables_of_sets_and_orders():
     assert measures.tabulate(rows, 8, "order_seed") == []
 
 
-def test_crossing_and_likelihood():
+def test_crossing():
     curve = {"0": [0.6], "1": [0.4], "2": [0.55], "4": [0.7]}
     assert measures.find_crossing(curve) == 2 and measures.find_crossing({"0": [0.5]}) is None
-    rows = [make_row("q", k, False, nll=nll) for k, nll in ((0, 3.0), (1, 1.0), (2, 2.0))]
-    said = measures.compare_nll(rows, curve)
-    assert said == {"nats": {"0": 3.0, "1": 1.0, "2": 2.0}, "best_k": 1, "agrees": False}
-    assert measures.compare_nll([make_row("q", 1, True)], curve) == {}
+
+
+def test_likelihood_and_accuracy_are_those_of_the_same_replies():
+    figures = ((0, False, 3.0), (1, False, 1.0), (2, True, 2.0))
+    rows = [make_row("q", k, correct, nll=nll) for k, correct, nll in figures]
+    said = measures.compare_nll(rows)
+    assert said["nats"] == {"0": 3.0, "1": 1.0, "2": 2.0} and said["accuracy"] == {"0": 0.0, "1": 0.0, "2": 1.0}
+    assert (said["best_k"], said["peak_k"], said["agrees"]) == (1, 2, False)
+    others = [make_row("q", k, k == 1, set_seed) for k in (1, 2) for set_seed in (1, 2, 3)]
+    assert measures.compare_nll(rows + others) == said, "sets without a likelihood decide nothing"
+    equal = [make_row("q", k, True, nll=nll) for k, _, nll in figures]
+    assert measures.compare_nll(equal)["agrees"], "accuracy is as high there as anywhere"
+    assert measures.compare_nll([make_row("q", 1, True)]) == {}
