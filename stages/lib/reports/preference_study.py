@@ -5,8 +5,8 @@ arm is chosen on dev, and its gains on test have an interval: on the start, and 
 with a toss for which solution is chosen. All seeds answer the same test problems.
 
 The claim of TR-DPO (Gorbatovski et al. 2024, arXiv 2404.09656, section 4) is about the picture: at the same distance from
-the start, a reference that follows the policy should lose less. Every arm and seed is a point; lines join arms of one kind
-of reference by growing KL, averaged over seeds.
+the start, a reference that follows the policy should lose less. Every arm and seed is a point; lines join the arms of one
+kind of reference within a seed by growing KL, since seeds may go very different ways.
 """
 
 from __future__ import annotations
@@ -163,7 +163,8 @@ def build_notes(points: Sequence[Point]) -> list[str]:
 
 
 def plot(path: Path, points: Sequence[Point]) -> None:
-    """Gain of pass@1 on the start against KL: a mark for each arm and seed, a line through the means of each reference."""
+    """Gain of pass@1 on the start against KL: a mark for each arm and seed, a line through those of one reference and
+    seed."""
     figure, axes = charts.create_subplots((7.2, 4.4))
     axes.axhline(0, color="#000000", linewidth=0.8)
     for i, reference in enumerate(dict.fromkeys(point.reference for point in points)):
@@ -172,9 +173,9 @@ def plot(path: Path, points: Sequence[Point]) -> None:
         axes.plot(
             [x.kl for x in own], [100 * x.gain for x in own], linestyle="", **style, markersize=4.5, label=reference
         )
-        arms = [[point for point in own if point.arm == arm] for arm in dict.fromkeys(point.arm for point in own)]
-        line = sorted((mean(x.kl for x in arm), mean(100 * x.gain for x in arm)) for arm in arms)
-        axes.plot(*zip(*line, strict=True), color=style["color"], linewidth=1.2)
+        for seed in {point.seed for point in own}:
+            line = sorted((x.kl, 100 * x.gain) for x in own if x.seed == seed)
+            axes.plot(*zip(*line, strict=True), color=style["color"], linewidth=1.2)
     axes.set_xlabel("KL from the start, nats a solution")
     axes.set_ylabel("pass@1 minus that of the start, points")
     charts.style_axes(axes, "Solve rate against distance from the start")
