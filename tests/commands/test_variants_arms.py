@@ -24,11 +24,13 @@ import json, pathlib
 from ruamel.yaml import YAML
 params = YAML(typ="safe").load(open("params.yaml"))
 score = 0.1 * params["seed"] * params["honesty"]["epochs"] + params["honesty"]["train"]["problems"]
-own = {"coverage": 0.5, "accuracy": None, "refusal_recall": 1.0, "over_refusal": 0.0, "aurc": 0.2, "ths": 0.1}
+own = {"coverage": 0.5, "accuracy": None, "refusal_recall": 1.0, "unknown_refusal": 0.5, "over_refusal": 0.0}
+own |= {"aurc": 0.2, "ths": 0.1}
 scores = {"always_refuse": 0.0, "vanilla": 0.0, "r_tuning": score}
 table = {name: {**own, "scores": {"1": value}} for name, value in scores.items()}
-judge = {"r_tuning": {"replies": 9, "listed": 4, "missed": 2, "extra": 0, "unread": 0}}
-found = {"in_domain": table, "equal_coverage": {"r_tuning": {"difference": 0.05}}, "judge": judge}
+judge = {"r_tuning": {"replies": 9, "listed": 4, "untaught": 1, "missed": 2, "extra": 0, "unread": 0}}
+equal = {"r_tuning": {"difference": 0.05}}
+found = {"in_domain": table, "sets": {"passages": table}, "equal_coverage": equal, "judge": judge}
 pathlib.Path("data/honesty").mkdir(parents=True, exist_ok=True)
 pathlib.Path("data/honesty/results.json").write_text(json.dumps(found))
 """
@@ -87,7 +89,11 @@ def test_arms_of_honesty_have_their_gain_over_seeds(project):
     # Of 0.1 and 0.2, and of 1.2 and 1.4: mean +- 12.706 standard errors.
     assert "| base | R-Tuning | 2 | 50.0 (0.00) |  | 100.0 (0.00) |" in text and "+0.15 [-0.49, +0.79]" in text
     assert "+1.30 [+0.03, +2.57] | +5.0 [+5.0, +5.0] |" in text and "| base | as it is | 2 |" in text
-    assert "longer: of 18 replies the list reads 8 as refusals; the judge takes 4 more for one and " in text
+    assert (
+        "longer: of 18 replies the list reads 8 as refusals, 2 in words that are not taught; the judge takes 4 more"
+        in text
+    )
+    assert "| longer | passages | 2 | 100 / 50 / 0 / - | 100 / 50 / 0 / - |" in text
 
 
 @pytest.mark.parametrize(("text", "message"), [("a: 1", "a: must map parameters to values"), ("{}", "holds no arm")])
