@@ -104,8 +104,7 @@ class Study(NamedTuple):
         """The mean of (trainings, problems) over the problems of the mask, clustered by parent and by training."""
         from stages.lib.metrics import crossed
 
-        units = [parent for parent, is_in in zip(self.parents, mask, strict=True) if is_in]
-        return crossed.estimate_mean(values[:, mask], units, self.weights[mask])
+        return crossed.estimate_mean(values[:, mask], self._list_units(mask), self.weights[mask])
 
     def estimate_auc(self, values: np.ndarray, mask: np.ndarray) -> CrossedMean | None:
         """The same of the AUC, where every training has problems of its own with right and wrong solutions: the mean over
@@ -115,7 +114,7 @@ class Study(NamedTuple):
         from stages.lib.metrics import crossed
 
         mask = mask & ~np.isnan(values).all(axis=0)
-        units = [parent for parent, is_in in zip(self.parents, mask, strict=True) if is_in]
+        units = self._list_units(mask)
         ranked = ~np.isnan(values[:, mask])
         if not ranked.any(axis=1).all() or len(set(units)) < 2:
             return None
@@ -123,6 +122,15 @@ class Study(NamedTuple):
         mean = float((own.sum(axis=1) / ranked.sum(axis=1)).mean())
         shares = ranked / ranked.mean(axis=1, keepdims=True)
         return crossed.estimate_mean(mean + shares * (own - mean), units)
+
+    def _list_units(self, mask: np.ndarray) -> list[tuple[int, str]]:
+        """The parents of the problems of the mask."""
+        return [parent for parent, is_in in zip(self.parents, mask, strict=True) if is_in]
+
+    @property
+    def is_other_kind(self) -> np.ndarray:
+        """(problems,): those out of distribution that are no variants of test problems."""
+        return self.is_ood & ~self.has_parent
 
     def list_scores(self) -> list[str]:
         """Those with an AUC."""
@@ -210,7 +218,7 @@ def tabulate(study: Study) -> dict[str, Table]:
     if study.is_ood.any():
         report[f"Out of distribution, all sets, {size}, {int(study.is_ood.sum())} problems"] = tabulate_ood(study)
     if has_parts(study):
-        variants, others = int(study.has_parent.sum()), int((study.is_ood & ~study.has_parent).sum())
+        variants, others = int(study.has_parent.sum()), int(study.is_other_kind.sum())
         title = f"Out of distribution, gain on majority on {variants} variants and {others} problems of other kinds"
         report[title] = tabulate_parts(study)
     if study.list_scores():
@@ -253,12 +261,12 @@ def tabulate_ood(study: Study) -> Table:
 
 def has_parts(study: Study) -> bool:
     """Whether some problems out of distribution are variants of test problems, and others are of other kinds."""
-    return bool(study.has_parent.any() and (study.is_ood & ~study.has_parent).any())
+    return bool(study.has_parent.any() and study.is_other_kind.any())
 
 
 def tabulate_parts(study: Study) -> Table:
     header = ["method", "on variants", "95% interval", "on other kinds", "95% interval"]
-    parts, rows = (study.has_parent, study.is_ood & ~study.has_parent), []
+    parts, rows = (study.has_parent, study.is_other_kind), []
     for method in study.list_methods():
         gains = study.values[method] - study.values["majority"]
         if (
@@ -276,7 +284,7 @@ def tabulate_aucs(study: Study) -> Table:
 
     masks = {"in distribution": study.is_test}
     if has_parts(study):
-        masks |= {"on variants": study.has_parent, "on other kinds": study.is_ood & ~study.has_parent}
+        masks |= {"on variants": study.has_parent, "on other kinds": study.is_other_kind}
     elif study.is_ood.any():
         masks |= {"out of distribution": study.is_ood}
     header = ["score", *(x for name in masks for x in (name, "95% interval", "vs untrained", "95% interval"))]
@@ -307,7 +315,7 @@ def format_auc(auc: CrossedMean | None, form: str = ".3f") -> list[str]:
 
 def tabulate_pairs(study: Study) -> Table:
     header = ["difference", "in distribution", "95% interval", "SD training", "SD problems"]
-    masks = [study.is_ood, study.has_parent, study.is_ood & ~study.has_parent] if has_parts(study) else [study.is_ood]
+    masks = [study.is_ood, study.has_parent, study.is_other_kind] if has_parts(study) else [study.is_ood]
     for name, _ in zip(("out of distribution", "on variants", "on other kinds"), masks, strict=False):
         header += [name, "95% interval"]
     rows, verifiers, has_ood = [], study.list_verifiers(), bool(study.is_ood.any())
