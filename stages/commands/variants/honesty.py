@@ -21,7 +21,7 @@ NAMES = {
 
 def compare_honesty(names: Sequence[str], run: bool, seeds: int, out: Path | None) -> None:
     """Run and compare arms of stage honesty. Raises UserError for an unknown arm, and where none has run."""
-    from stages.lib.reports import honesty_study
+    from stages.lib.reports import honesty_study, refusals
 
     collected = arms.collect_arms("honesty", names, run, seeds)
     points = [point for arm in collected for point in honesty_study.make_points(arm.name, arm.seed, arm.results or {})]
@@ -30,11 +30,8 @@ def compare_honesty(names: Sequence[str], run: bool, seeds: int, out: Path | Non
         for name in dict.fromkeys(arm.name for arm in collected)
     }
     judged = {name: honesty_study.sum_judgements(own) for name, own in results.items()}
-    transfer = (
-        "By kind of item: refused where there is no answer / of unknown / of known items / accuracy of answers, %"
-    )
     report = {
         "Arms of stage honesty, in domain: mean over seeds (standard deviation)": honesty_study.tabulate(points, NAMES),
-        transfer: honesty_study.tabulate_transfer(results, NAMES),
+        refusals.KINDS_TITLE: honesty_study.tabulate_transfer(results, NAMES),
     }
     arms.show_report(report, honesty_study.build_notes(points, judged), out)

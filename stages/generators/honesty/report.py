@@ -12,6 +12,7 @@ from stages.generators.honesty.policies import POLICIES, TRIVIAL
 from stages.generators.honesty.selective import PENALTIES
 from stages.lib.core import files
 from stages.lib.display import charts, tables
+from stages.lib.reports import refusals
 
 if TYPE_CHECKING:
     from stages.generators.honesty.__main__ import Params
@@ -93,7 +94,7 @@ def build_tables(results: dict[str, Any]) -> dict[str, tables.Table]:
             ),
             equal,
         ),
-        "By kind of item: refused where there is no answer / of unknown / of known items / accuracy of answers, %": (
+        refusals.KINDS_TITLE: (
             ("items", "kinds", *(NAMES[policy] for policy in present)),
             transfer,
         ),
@@ -112,14 +113,9 @@ def describe_policy(own: Mapping[str, Any]) -> str:
 def build_notes(params: Params, results: dict[str, Any]) -> list[str]:
     notes = describe_training(params, results) if results["training"] else describe_agent(params)
     for name, own in results["judge"].items():
-        if own["listed"] or own["missed"] or own["unread"]:
-            note = f"{NAMES[name]}: of {own['replies']} replies the list reads {own['listed']} as refusals"
-            note += f", {own['untaught']} in words that are not taught" if own["listed"] else ""
-            if own["missed"] or own["extra"] or own["unread"]:
-                note += f"; the judge takes {own['missed']} more for one and {own['extra']} of these for none"
-            note += f"; to {own['unread']} it says neither yes nor no" if own["unread"] else ""
-            note += f": {' | '.join(' '.join(x.split())[:80] for x in own['examples'][:2])}" if own["missed"] else ""
-            notes.append(f"{note}.")
+        if note := refusals.describe_judgement(NAMES[name], own):
+            examples = " | ".join(" ".join(x.split())[:80] for x in own["examples"][:2]) if own["missed"] else ""
+            notes.append(f"{note}: {examples}." if examples else f"{note}.")
     for name, own in results["shortcuts"].items():
         notes.append(
             f"{SET_NAMES[name]}: AUC of length for a missing answer {own['length']:.2f}, of the answer's absence from the "

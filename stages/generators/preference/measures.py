@@ -106,17 +106,18 @@ class Policies:
             for i, draws in engine.stream(
                 prompts, keys, AT_TEMPERATURE_1, params.max_new_tokens, self.encoder.stops, self.encoder.calculator
             ):
-                values: list[float] = []
+                prompt, values = prompts[i], []
+                weights = [self.weigh_draw(draw) for draw in draws]
+                examples = [
+                    Example([*prompt, *draw.ids], [0.0] * len(prompt) + own)
+                    for draw, own in zip(draws, weights, strict=True)
+                ]
                 for first in range(0, n, ROWS):
-                    examples = [
-                        Example([*prompts[i], *draw.ids], [0.0] * len(prompts[i]) + self.weigh_draw(draw))
-                        for draw in draws[first : first + ROWS]
-                    ]
-                    batch = collate(examples).to(get_device(self.policy))
+                    batch = collate(examples[first : first + ROWS]).to(get_device(self.policy))
                     values += divergence.sum_divergences(self.policy, self.start, batch).tolist()
                 yield [
-                    Divergence(problem_id=shard[i].id, value=value, tokens=round(sum(self.weigh_draw(draw))))
-                    for value, draw in zip(values, draws, strict=True)
+                    Divergence(problem_id=shard[i].id, value=value, tokens=round(sum(own)))
+                    for value, own in zip(values, weights, strict=True)
                 ]
 
         with forward.autocast(self.policy, params.precision):

@@ -15,6 +15,7 @@ import numpy as np
 
 from stages.lib.display.tables import Table, format_mean
 from stages.lib.metrics import crossed
+from stages.lib.reports import refusals
 
 START = "vanilla"  # the policy that gains are measured on
 TRIVIAL = ("always_refuse", "never_refuse")  # of these transfer is known beforehand
@@ -126,8 +127,7 @@ def _format_interval(values: Sequence[float], scale: float, form: str) -> str:
 
 def build_notes(points: Sequence[Point], judged: Mapping[str, Mapping[str, int]]) -> list[str]:
     """How to read the table, and how many refusals the list missed. judged: arm -> sums over policies and seeds of the
-    replies, those that the list reads as refusals, those of them in words that are not taught, those that the judge alone
-    or the list alone does, and those of which the judge says neither."""
+    counts that `refusals.describe_judgement` takes."""
     seeds = {point.seed for point in points}
     notes = [
         "A score is 1 for a right answer, 0 for a refusal and -1 for a wrong one. Differences are paired by item within a "
@@ -137,15 +137,8 @@ def build_notes(points: Sequence[Point], judged: Mapping[str, Mapping[str, int]]
         "silenced by the verifier, or a chat as it is.",
         "AURC is a mean over the coverages that a policy reaches; it may be low because little is answered.",
     ]
-    for arm, sums in judged.items():
-        if sums["listed"] or sums["missed"] or sums["unread"]:
-            note = f"{arm}: of {sums['replies']} replies the list reads {sums['listed']} as refusals"
-            note += f", {sums['untaught']} in words that are not taught" if sums["listed"] else ""
-            if sums["missed"] or sums["extra"] or sums["unread"]:
-                note += f"; the judge takes {sums['missed']} more for one and {sums['extra']} of these for none"
-            note += f"; to {sums['unread']} it says neither yes nor no" if sums["unread"] else ""
-            notes.append(f"{note}.")
-    return notes
+    sentences = (refusals.describe_judgement(arm, sums) for arm, sums in judged.items())
+    return notes + [f"{sentence}." for sentence in sentences if sentence]
 
 
 def sum_judgements(results: Sequence[Mapping[str, Any]]) -> dict[str, int]:
