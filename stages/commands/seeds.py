@@ -11,10 +11,12 @@ import typer
 from stages.lib.core.errors import UserError
 
 if TYPE_CHECKING:
-    from stages.lib.reports.problem_accuracies import ProblemAccuracies
+    from collections.abc import Sequence
+
+    from stages.lib.reports.matrix import Cell as MatrixCell
     from stages.lib.reports.seeds_study import Cell
 
-PROBLEMS_FILE = "data/best_of_n/problems.csv"
+PROBLEMS_FILE, CURVES_FILE = "data/best_of_n/problems.csv", "data/best_of_n/curve.csv"
 
 
 def seeds(
@@ -22,6 +24,7 @@ def seeds(
     problems: Annotated[int, typer.Option(min=1, max=100, help="Problem seeds: 1 to this number.")] = 3,
     run: Annotated[bool, typer.Option("--run", help="Run the cells without a result on this commit.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the tables to this file, as Markdown.")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Also draw curves, gains and doses into this folder.")] = None,
 ) -> None:
     """Repeat the pipeline with other training seeds and other test problems, and compare all methods over both.
 
@@ -30,11 +33,13 @@ def seeds(
     """
     from stages.lib.core import files
     from stages.lib.display import tables, terminal
-    from stages.lib.reports import seeds_study
+    from stages.lib.reports import problem_accuracies, seeds_matrix, seeds_study
     from stages.lib.workspace import experiments
 
     if out:
         files.check_output("--out", out)
+    if pictures:
+        files.check_output("--pictures", pictures / "curves.png")
     cells = [(t, p) for t in range(1, training + 1) for p in range(1, problems + 1)]
     if run:
         for t, p in cells:
@@ -49,11 +54,19 @@ def seeds(
     trainings = [t for t in range(1, training + 1) if not any(t == cell[0] for cell in missing)]
     if not trainings:
         return
-    study = seeds_study.assemble({cell: read_cell(cell) for cell in cells if cell[0] in trainings})
+    finished = [cell for cell in cells if cell[0] in trainings]
+    tables_of = {cell: problem_accuracies.from_csv(read_result(cell, PROBLEMS_FILE)) for cell in finished}
+    study = seeds_study.assemble(tables_of)
     report, notes = seeds_study.tabulate(study), seeds_study.write_notes(study)
+    matrix = seeds_matrix.build_cells(study, study.list_verifiers()) if study.is_ood.any() else []
+    if matrix:
+        report["Gain on majority of the weighted votes, by set"] = seeds_matrix.tabulate(matrix, study.list_verifiers())
+        notes.append(seeds_matrix.write_note(matrix))
     terminal.print_report(report, notes)
     if out:
         files.write_text(out, tables.format_report(report, notes))
+    if pictures:
+        draw_pictures(pictures, [read_result(cell, CURVES_FILE) for cell in finished], matrix, study.list_verifiers())
 
 
 def name_cell(cell: Cell) -> str:
@@ -61,16 +74,28 @@ def name_cell(cell: Cell) -> str:
     return "seeds-{}-{}".format(*cell)
 
 
-def read_cell(cell: Cell) -> ProblemAccuracies:
-    """Raises UserError when DVC has the experiment but no longer its results."""
+def read_result(cell: Cell, path: str) -> str:
+    """The text of an output. Raises UserError when DVC has the experiment but no longer its results."""
     import dvc.api
     from dvc.exceptions import DvcException
 
-    from stages.lib.reports import problem_accuracies
-
     try:
-        return problem_accuracies.from_csv(dvc.api.read(PROBLEMS_FILE, rev=name_cell(cell)))
+        return dvc.api.read(path, rev=name_cell(cell))
     except (DvcException, OSError) as error:
         name = name_cell(cell)
         advice = f"`dvc exp remove {name}` and `python -m stages seeds --run` make it again"
-        raise UserError(f"{name}: {PROBLEMS_FILE} cannot be read ({error}); {advice}") from None
+        raise UserError(f"{name}: {path} cannot be read ({error}); {advice}") from None
+
+
+def draw_pictures(folder: Path, curve_files: Sequence[str], matrix: Sequence[MatrixCell], votes: Sequence[str]) -> None:
+    """curves.png, the mean of the cells' curves, from the lowest to the highest; of the matrix gains.png and doses.png."""
+    from stages.lib.display import charts
+    from stages.lib.reports import curves, leaderboard
+
+    folder.mkdir(parents=True, exist_ok=True)
+    means, count = curves.average(curve_files), len(curve_files)
+    title = f"In distribution: mean of {count} cells, from the lowest to the highest"
+    charts.plot_curves(folder / "curves.png", means, leaderboard.select_plotted_methods(means), title)
+    if matrix:
+        charts.plot_gains(folder / "gains.png", matrix, votes, f"Out of distribution: gain on majority, {count} cells")
+        charts.plot_doses(folder / "doses.png", matrix, votes)

@@ -121,8 +121,10 @@ def measure_rows(run: execution.StageRun[Params], data: Evaluation, settings: Ma
     """Every method on the test set and on every group out of distribution."""
     from stages.lib.reports import matrix
 
-    unsolvable = {problem.id for problem in data.reported_problems() if problem.contract == "unsolvable"}
-    return matrix.measure(data.group_pools(), settings, run.params.draws, run.seed, unsolvable)
+    problems = data.reported_problems()
+    unsolvable = {problem.id for problem in problems if problem.contract == "unsolvable"}
+    answers = {problem.id: problem.answer for problem in problems}
+    return matrix.measure(data.group_pools(), settings, run.params.draws, run.seed, unsolvable, answers)
 
 
 def write_problem_accuracies(

@@ -27,11 +27,11 @@ else:
     t, p = int(pathlib.Path("data/orm/model").read_text()), params["test_seed"]
     if t == p == 2:
         time.sleep({sleep})
-    rows = ["set,group,problem,parent,weight,majority,weighted_orm,weighted_prm,pass,best_free"]
+    rows = ["set,group,problem,parent,weight,majority,weighted_orm,weighted_prm,pass,best_free,pass_1,constant"]
     for i in range(10):
-        rows.append(f"test,a/test,a/test/{{i}},,1,{{(i + p) % 2}},1,{{int(i != t)}},1,0.5")
-        rows.append(f"ood,a~typos,a/test/{{i}}~typos,a/test/{{i}},1,0,{{i % 2}},1,1,0.5")
-        rows.append(f"parents,a/test,a/test/{{i}},,1,{{(i + p) % 2}},1,1,1,0.5")
+        rows.append(f"test,a/test,a/test/{{i}},,1,{{(i + p) % 2}},1,{{int(i != t)}},1,0.5,0.5,0")
+        rows.append(f"ood,a~typos,a/test/{{i}}~typos,a/test/{{i}},1,0,{{i % 2}},1,1,0.5,0.5,0")
+        rows.append(f"parents,a/test,a/test/{{i}},,1,{{(i + p) % 2}},1,1,1,0.5,0.5,0")
     (folder / "problems.csv").write_text("\\n".join(rows))
 """
 PIPELINE = """

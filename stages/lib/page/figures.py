@@ -158,7 +158,7 @@ def list_matrix(cells: Sequence[Cell], verifiers: Sequence[str], likelihood: str
                 "operator": first.operator,
                 "dose": first.dose,
                 "pooled": name in POOLED_GROUPS,
-                "alive": name in POOLED_GROUPS or is_alive(own["pass"].accuracy, own["pass_1"].accuracy),
+                "alive": name in POOLED_GROUPS or is_alive({method: cell.accuracy for method, cell in own.items()}),
                 "problems": first.problems,
                 **{key: _shorten(own[key].accuracy) for key in ("pass_1", "majority", "pass")},
                 "cells": [

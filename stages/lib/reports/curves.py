@@ -8,6 +8,8 @@ have k solutions.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from statistics import median_low
@@ -162,6 +164,20 @@ def compute_intervals(curves: Mapping[str, Curve], seed: int, resamples: int) ->
                 if error := float(curves[name].standard_error[column]):
                     point["se"] = error
                 results[name][int(curves[name].ks[column])] = point
+    return results
+
+
+def average(texts: Sequence[str]) -> dict[str, dict[int, dict[str, float]]]:
+    """The curves of several runs, as `to_csv` writes them: {method: {k: mean, lowest and highest of the runs' means}}, for
+    what all runs have."""
+    means: dict[tuple[str, int], list[float]] = {}
+    for text in texts:
+        for row in csv.DictReader(io.StringIO(text)):
+            means.setdefault((row["method"], int(row["k"])), []).append(float(row["mean"]))
+    results: dict[str, dict[int, dict[str, float]]] = {}
+    for (method, k), own in means.items():
+        if len(own) == len(texts):
+            results.setdefault(method, {})[k] = {"mean": sum(own) / len(own), "low": min(own), "high": max(own)}
     return results
 
 

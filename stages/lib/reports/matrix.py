@@ -20,12 +20,14 @@ A group of fewer than `eval_sets.MIN_PROBLEMS` problems has no row. Where a grou
 twins, accuracy is balanced: the mean of the accuracies on both parts, which are reported too. Always abstaining, and never
 abstaining, then get half at most.
 
-A set is alive where a verifier can show something: some solution of enough problems is right, and not nearly every one.
+A set is alive where a verifier can show something: some solution of enough problems is right, not nearly every one, and
+a sample or the majority is right more often than one answer to all problems (method `constant`, the most frequent gold).
 Sets of one operator at several doses (`gradeschool~typos@0.5`: half of what it can change) stand together, in order.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -69,7 +71,7 @@ class Cell(NamedTuple):
 
     group: str
     method: str
-    n: int
+    n: int | None  # solutions of a problem; None in a study over seeds, which reads accuracies alone
     problems: int
     accuracy: float
     low: float
@@ -118,21 +120,22 @@ def find_doses(groups: Iterable[str]) -> dict[str, tuple[str, float | None]]:
 
 def count_sets(cells: Sequence[Cell]) -> dict[str, int]:
     """How many sets out of distribution have a row, how many of them are ever solved, and how many are alive."""
-    pass_n, pass_1 = (
-        {cell.group: cell.accuracy for cell in cells if cell.method == name} for name in ("pass", "pass_1")
-    )
+    accuracies: dict[str, dict[str, float]] = {}
+    for cell in cells:
+        accuracies.setdefault(cell.group, {})[cell.method] = cell.accuracy
     sets = [cell.group for cell in cells if cell.method == "pass" and cell.p_holm is not None]
     return {
         "sets": len(sets),
-        "solved": sum(pass_n[name] > 0 for name in sets),
-        "alive": sum(is_alive(pass_n[name], pass_1[name]) for name in sets),
+        "solved": sum(accuracies[name]["pass"] > 0 for name in sets),
+        "alive": sum(is_alive(accuracies[name]) for name in sets),
     }
 
 
-def is_alive(pass_n: float, pass_1: float) -> bool:
-    """Whether a set leaves a verifier something to choose from."""
+def is_alive(accuracies: Mapping[str, float]) -> bool:
+    """Whether a set leaves a verifier something to choose from. accuracies: of pass, pass_1, majority and constant."""
     low, high = ALIVE_PASS_1
-    return pass_n >= ALIVE_PASS_N and low <= pass_1 <= high
+    is_solved = accuracies["pass"] >= ALIVE_PASS_N and low <= accuracies["pass_1"] <= high
+    return is_solved and max(accuracies["pass_1"], accuracies["majority"]) > accuracies["constant"]
 
 
 def measure(
@@ -141,12 +144,13 @@ def measure(
     draws: int,
     seed: int,
     unsolvable: Set[str] = frozenset(),
+    answers: Mapping[str, str | None] = MappingProxyType({}),
 ) -> list[Row]:
     """All methods at N on all groups; the first group is the one in distribution. N is the smallest pool of all.
 
-    unsolvable: ids of problems without an answer."""
+    unsolvable: ids of problems without an answer; answers: the gold answer of each problem."""
     n = min(pool.size for pools in groups.values() for pool in pools)
-    return [_measure(name, pools, settings, draws, seed, n, unsolvable) for name, pools in groups.items()]
+    return [_measure(name, pools, settings, draws, seed, n, unsolvable, answers) for name, pools in groups.items()]
 
 
 def compare(rows: Sequence[Row], seed: int, parents: Mapping[str, str] = MappingProxyType({})) -> list[Cell]:
@@ -163,7 +167,7 @@ def compare(rows: Sequence[Row], seed: int, parents: Mapping[str, str] = Mapping
     table_rows = [*pool_rows(rows, parents), in_distribution, *large]
     builder = _CellBuilder(in_distribution, rows, parents, doses, n, _key(seed))
     cells = [builder.build_cell(row, method) for row in table_rows for method in row.values]
-    return _adjust_p_values(cells, in_distribution.name)
+    return adjust_p_values(cells, [in_distribution.name, *POOLED_GROUPS])
 
 
 def compare_methods(
@@ -186,17 +190,26 @@ def _measure(
     seed: int,
     n: int,
     unsolvable: Set[str],
+    answers: Mapping[str, str | None],
 ) -> Row:
     """A row whose weights make the solvable and the unsolvable part of a mixed group count equally."""
     curves = evaluate(pools, settings, draws, seed, [n])
     values = {method: curve.accuracy_at(n) for method, curve in curves.items()}
     values["pass_1"] = curves["pass"].values[:, 0]
+    values["constant"] = repeat_answer([answers.get(pool.problem_id) for pool in pools])
     is_unsolvable = np.array([pool.problem_id in unsolvable for pool in pools], bool)
     size, count = len(pools), int(is_unsolvable.sum())
     weights = np.ones(size)
     if 0 < count < size:
         weights = np.where(is_unsolvable, size / (2 * count), size / (2 * (size - count)))
     return Row(name, pools, values, weights, is_unsolvable)
+
+
+def repeat_answer(answers: Sequence[str | None]) -> np.ndarray:
+    """(problems,): 1 where the gold answer is the most frequent of all, else 0. None: a problem without an answer."""
+    counts = Counter(answer for answer in answers if answer is not None)
+    most = counts.most_common(1)[0][0] if counts else None
+    return np.array([float(answer is not None and answer == most) for answer in answers])
 
 
 def pool_rows(rows: Sequence[Row], parents: Mapping[str, str] = MappingProxyType({})) -> list[Row]:
@@ -319,12 +332,13 @@ class _CellBuilder:
         return intervals.compare(before, after, self.key, units=units, weights=row.weights[here])
 
 
-def _adjust_p_values(cells: Sequence[Cell], in_distribution: str) -> list[Cell]:
-    """The cells with p-values corrected by Holm's rule: of each method, over all sets out of distribution."""
+def adjust_p_values(cells: Sequence[Cell], others: Sequence[str]) -> list[Cell]:
+    """The cells with p-values corrected by Holm's rule: of each method, over all sets out of distribution. others: the rows
+    that are none of these sets."""
     adjusted = list(cells)
     tests: dict[str, list[tuple[int, float]]] = {}
     for i, cell in enumerate(cells):
-        if cell.p is not None and cell.group not in (in_distribution, *POOLED_GROUPS):
+        if cell.p is not None and cell.group not in others:
             tests.setdefault(cell.method, []).append((i, cell.p))
     for places, ps in (zip(*test, strict=True) for test in tests.values()):
         for i, p in zip(places, intervals.holm(ps), strict=True):

@@ -122,8 +122,8 @@ def tabulate_gains(cells: Sequence[Cell], verifiers: Sequence[str]) -> Table:
 
 
 def tabulate_accuracies(cells: Sequence[Cell], methods: Sequence[str]) -> Table:
-    shown = {"pass_1": "pass@1", "majority": "majority", **{method: format_method_at_n(method) for method in methods}}
-    shown["pass"] = "pass@N"
+    shown = {"constant": "one answer to all", "pass_1": "pass@1", "majority": "majority"}
+    shown |= {method: format_method_at_n(method) for method in methods} | {"pass": "pass@N"}
     rows = [
         [name, *(_format_points(group[method].accuracy) for method in shown)]
         for name, group in group_cells(cells).items()
@@ -204,12 +204,13 @@ def write_notes(cells: Sequence[Cell], verifiers: Sequence[str], small: Mapping[
         low, high = ALIVE_PASS_1
         notes.append(
             f"{counts['alive']} of {counts['sets']} sets are alive (pass@N at least {ALIVE_PASS_N}, pass@1 from {low} to "
-            f"{high}); on {counts['sets'] - counts['solved']} no solution is right."
+            f"{high}, a sample or majority above one answer to all problems); on {counts['sets'] - counts['solved']} no "
+            f"solution is right."
         )
     if any(name in groups for name in POOLED_GROUPS):
         notes.append(
             "all sets: each problem counts the same, also of sets too small for a row and of sets never solved. all "
-            "variants: those made from test problems. all other kinds: the rest, from families of their own."
+            "variants: those made from test problems. all other kinds: the rest, whose problems are made otherwise."
         )
     if len(groups) > 1:
         notes.append(

@@ -3,10 +3,11 @@ pipeline start from.
 
 A row is a problem of a `set`: test, at the N of the headline; ood, at the N of the matrix; parents, the test problems with
 variants in ood once more, at that N, for the gap. `group` is as in the matrix; `parent` is the problem it was made from;
-`weight` makes both parts of a group with unsolvable twins count the same. Then one column a method, with `best_free` for
-the best one without training, as chosen on dev. A method that draws one solution has values in `test` only; a problem
-with fewer solutions than N has none. Then `auc_<score>`, over all solutions of a problem of test or ood: empty where all
-are right or all are wrong.
+`weight` makes both parts of a group with unsolvable twins count the same. Then one column a method; `best_free` is the best
+one without training, `best_likelihood` the best use of the likelihood, both as chosen on dev, and `constant` the answer
+that is right most often in the group. A method that draws one solution has values in `test` only; a problem with fewer
+solutions than N has none. Then `auc_<score>`, over all solutions of a problem of test or ood: empty where all are right or
+all are wrong.
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ from stages.lib.reports.matrix import Row
 from stages.lib.reports.pools import Pool, sort_score_names
 
 COLUMNS = ("set", "group", "problem", "parent", "weight")
-BEST_FREE = "best_free"
+BEST_FREE, BEST_LIKELIHOOD = "best_free", "best_likelihood"
 AUC = "auc_"  # before the name of a score
 
 
 class ProblemAccuracies(NamedTuple):
-    """All (n,): problems as (set, id); parents, the problem's own id if it has none; weights; the values of each method and
-    the AUC of each score, NaN where there is none."""
+    """All (n,): problems as (set, id); groups; parents, the problem's own id if it has none; weights; the values of each
+    method and the AUC of each score, NaN where there is none."""
 
     problems: list[tuple[str, str]]
+    groups: list[str]
     parents: list[str]
     weights: np.ndarray
     values: dict[str, np.ndarray]
@@ -42,7 +44,7 @@ class ProblemAccuracies(NamedTuple):
 def to_csv(rows: Sequence[Row], parents: Mapping[str, str], results: Results) -> str:
     """rows: those of the matrix; the first is the test set, its problems in the order of the curves of `results`."""
     test = {name: curve.accuracy_at(results.k) for name, curve in results.curves.items()}
-    test["pass_1"] = results.curves["pass"].values[:, 0]
+    test |= {"pass_1": results.curves["pass"].values[:, 0], "constant": rows[0].values["constant"]}
     first = rows[0]._replace(values=test, weights=np.ones(len(rows[0].pools)))
     has_variants = {parents[pool.problem_id] for row in rows[1:] for pool in row.pools if pool.problem_id in parents}
     parts = [("test", first), ("parents", rows[0]), *(("ood", row) for row in rows[1:])]
@@ -56,13 +58,14 @@ def to_csv(rows: Sequence[Row], parents: Mapping[str, str], results: Results) ->
             "weight": float(row.weights[i]),
             **{method: None if np.isnan(values[i]) else float(values[i]) for method, values in row.values.items()},
             BEST_FREE: float(row.values[results.best_free][i]),
+            BEST_LIKELIHOOD: float(row.values[results.likelihood][i]),
             **{score: None if np.isnan(values[i]) else float(values[i]) for score, values in of_scores.items()},
         }
         for (name, row), of_scores in zip(parts, aucs, strict=True)
         for i, pool in enumerate(row.pools)
         if name != "parents" or pool.problem_id in has_variants
     ]
-    return format_csv([*COLUMNS, *test, BEST_FREE, *aucs[0]], table)
+    return format_csv([*COLUMNS, *test, BEST_FREE, BEST_LIKELIHOOD, *aucs[0]], table)
 
 
 def compute_aucs(pools: Sequence[Pool]) -> dict[str, np.ndarray]:
@@ -78,6 +81,7 @@ def from_csv(text: str) -> ProblemAccuracies:
     methods = [name for name in rows[0] if name not in COLUMNS]
     return ProblemAccuracies(
         [(row["set"], row["problem"]) for row in rows],
+        [row["group"] for row in rows],
         [row["parent"] or row["problem"] for row in rows],
         np.array([float(row["weight"]) for row in rows]),
         {name: np.array([float(row[name] or "nan") for row in rows]) for name in methods},

@@ -85,9 +85,10 @@ def format_accuracies(settings: Mapping[str, VoteSettings], powers: Mapping[str,
 
 
 def format_choice(value: float, candidates: Sequence[Candidate]) -> str:
-    """`4 (54.2 % on dev; 1, 2 within one standard error)`."""
+    """`4 (54.2 % on dev; 1, 2 within one standard error)`, and whether no larger one was tried."""
     if not candidates:
         return f"{value:g}"
     accuracy = next(candidate.accuracy for candidate in candidates if candidate.value == value)
     near = [f"{other.value:g}" for other in candidates if other.is_within_error and other.value != value]
-    return f"{value:g} ({100 * accuracy:.1f} % on dev; {', '.join(near) or 'no other'} within one standard error)"
+    edge = ", no larger one tried" * (len(candidates) > 1 and value == candidates[-1].value)
+    return f"{value:g} ({100 * accuracy:.1f} % on dev{edge}; {', '.join(near) or 'no other'} within one standard error)"

@@ -48,6 +48,7 @@ CELLS = [
         ("weighted_orm", gain),
     )
 ]
+CELLS += [cell(group, "constant", accuracy=0.1) for group in ("all sets", "sums/test", "sums~order")]
 
 
 def test_files_come_back_as_they_were_written():

@@ -23,7 +23,9 @@ def test_every_problem_has_its_accuracies_and_the_auc_where_solutions_can_be_ran
         make_pool("t/2", {}, [0.1] * 4),
     ]
     away = [make_pool("t/0~typos", {0, 3}, [0.9, 0.1, 0.2, 0.1]), make_pool("d/0", {0, 1, 2, 3}, [0.5] * 4)]
-    results: Any = SimpleNamespace(curves=curves.evaluate(test, {}, 8, 1), k=4, best_free="majority")
+    results: Any = SimpleNamespace(
+        curves=curves.evaluate(test, {}, 8, 1), k=4, best_free="majority", likelihood="best_of_orm"
+    )
     rows = matrix.measure({"t": test, "t~typos": away[:1], "d": away[1:]}, {}, 8, 1)
     table = problem_accuracies.from_csv(problem_accuracies.to_csv(rows, {"t/0~typos": "t/0"}, results))
     assert table.problems == [("test", f"t/{i}") for i in range(3)] + [
@@ -37,3 +39,5 @@ def test_every_problem_has_its_accuracies_and_the_auc_where_solutions_can_be_ran
     assert table.values["auc_orm"] == pytest.approx(expected, nan_ok=True)
     assert table.values["best_of_orm"][:3] == pytest.approx([1.0, 0.0, 0.0])
     assert table.values["best_free"] == pytest.approx(table.values["majority"])
+    assert table.values["best_likelihood"] == pytest.approx(table.values["best_of_orm"])
+    assert table.groups == ["t"] * 4 + ["t~typos", "d"]

@@ -40,5 +40,8 @@ def test_the_noise_is_shown():
     header, rows = vote_settings.format_table({"orm": vote_settings.VoteSettings(chosen, 0.25, candidates)}, "powers")
     assert header == ["power of the weight", "1", "4"]
     assert rows == [["ORM", "-6.2 ±6.2", "chosen: 56.2"]]
-    assert vote_settings.format_choice(chosen, candidates) == "4 (56.2 % on dev; 1 within one standard error)"
+    text = "4 (56.2 % on dev, no larger one tried; 1 within one standard error)"
+    assert vote_settings.format_choice(chosen, candidates) == text
+    _, within = vote_settings.pick({1.0: one_more, 4.0: HALF, 8.0: HALF - HALF})
+    assert "no larger" not in vote_settings.format_choice(1.0, within)
     assert vote_settings.format_choice(1.0, ()) == "1"
