@@ -34,8 +34,8 @@ def solved(votes, name, right=()):
     return results
 
 
-def cells(unsolvable=frozenset(), parents=None, **groups):
-    return matrix.compare(matrix.measure(groups, {}, 8, 1, unsolvable), 1, parents or {})
+def cells(unsolvable=frozenset(), parents=None, answers=None, **groups):
+    return matrix.compare(matrix.measure(groups, {}, 8, 1, unsolvable, answers or {}), 1, parents or {})
 
 
 def compared(**groups):
@@ -159,6 +159,22 @@ def test_pooled_rows_count_every_problem_and_say_what_is_never_solved():
     assert "1 of 2 sets are alive" in " ".join(matrix_tables.write_notes(list(results.values()), ["orm"], {}))
     alone = compared(home=pools(WON, 6), many=pools(LOST, 40, name="m"))
     assert list(dict.fromkeys(group for group, _ in alone)) == ["home", "many"]
+
+
+def test_a_set_is_not_alive_where_one_answer_to_all_does_better():
+    """Half of the solutions are right, as if the generator said `true` to all; 20 of 30 gold answers are `true`."""
+    halves = [
+        pool._replace(problem_id=f"b{i}", correct=np.full(4, float(i % 2))) for i, pool in enumerate(pools(WON, 30))
+    ]
+    answers = {f"b{i}": "true" if i % 3 else "false" for i in range(30)} | {f"h{i}": str(i) for i in range(30)}
+    results = compared(home=pools(WON, 30, name="h"), said=halves, answers=answers)
+    told = {name: results["said", name].accuracy for name in ("pass", "pass_1", "majority", "constant")}
+    assert told == pytest.approx({"pass": 0.5, "pass_1": 0.5, "majority": 0.5, "constant": 2 / 3})
+    assert not matrix.is_alive(told) and matrix.is_alive(told | {"constant": 0.4})
+    assert results["home", "constant"].accuracy == pytest.approx(1 / 30)
+    assert (
+        matrix.repeat_answer(["a", None, "b", "a"]).tolist() == [1, 0, 0, 1] and not matrix.repeat_answer([None]).any()
+    )
 
 
 def test_holm_is_over_sets_within_a_method():
