@@ -78,6 +78,8 @@ def tabulate(cells: Sequence[Cell], methods: Sequence[str]) -> Table:
 def format_star_gain(cell: Cell) -> str:
     if cell.gain is None or cell.gain_low is None or cell.gain_high is None:
         return ""
+    if cell.gain_low == cell.gain_high:
+        return "no problem differs"  # an interval of width 0 would claim too much
     is_sure = cell.p_holm is not None and cell.p_holm < SIGNIFICANCE_LEVEL
     return format_gain((cell.gain, cell.gain_low, cell.gain_high)) + "*" * is_sure
 

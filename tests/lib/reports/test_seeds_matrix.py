@@ -49,6 +49,7 @@ def test_a_set_that_one_answer_solves_better_is_not_alive(cells):
     assert seeds_matrix.write_note(cells).startswith("3 of 4 sets are alive")
     header, rows = seeds_matrix.tabulate(cells, ["weighted_orm"])
     said = dict(zip(header, rows[-1], strict=True))
+    assert said["ORM weighted gain"] == "no problem differs" and rows[0][-1].startswith("+75.0 [")
     assert said["one answer to all"] == "100.0" and said["majority"] == "25.0" and said["n"] == str(2 * SIZE)
     assert [row[1] for row in rows[-3:]] == ["0.5", "1", ""]
 
