@@ -237,7 +237,7 @@ def tabulate_aucs(study: Study) -> Table:
             row += format_auc(study.estimate_auc(values, mask))
             for baseline in baselines:
                 gap = baseline and study.estimate_auc(values - study.values[AUC + baseline], mask)
-                row += format_auc(gap or None, "+.3f")
+                row += format_auc_difference(gap or None)
         rows.append(row)
     return header, rows
 
@@ -259,8 +259,12 @@ def find_untrained(score: str, scores: Sequence[str]) -> str | None:
     return untrained if untrained in scores and score != untrained else None
 
 
-def format_auc(auc: CrossedMean | None, form: str = ".3f") -> list[str]:
-    return ["", ""] if auc is None else [f"{auc.mean:{form}}", f"{auc.low:{form}} to {auc.high:{form}}"]
+def format_auc(auc: CrossedMean | None) -> list[str]:
+    return ["", ""] if auc is None else [f"{auc.mean:.3f}", f"{max(0, auc.low):.3f} to {min(1, auc.high):.3f}"]
+
+
+def format_auc_difference(auc: CrossedMean | None) -> list[str]:
+    return ["", ""] if auc is None else [f"{auc.mean:+.3f}", f"{auc.low:+.3f} to {auc.high:+.3f}"]
 
 
 def tabulate_pairs(study: Study) -> Table:
