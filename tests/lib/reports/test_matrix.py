@@ -222,7 +222,8 @@ def test_tables_csv_and_picture(tmp_path):
     header, rows = matrix_tables.tabulate_aucs(results, methods)
     assert header[-1] == "PRM (exact labels, oracle)" and rows[0][1:] == ["1.00"] * 4 and rows[1][1:] == ["0.17"] * 4
     header, rows = matrix_tables.tabulate_accuracies(results, methods)
-    assert rows[0][1:] == ["25.0", "0.0", *["100.0"] * 5] and rows[1][1:] == ["25.0", "0.0", *["0.0"] * 4, "100.0"]
+    assert header[1] == "one answer to all" and rows[0][1] == rows[1][1] == "0.0"  # these pools have no gold answers
+    assert rows[0][2:] == ["25.0", "0.0", *["100.0"] * 5] and rows[1][2:] == ["25.0", "0.0", *["0.0"] * 4, "100.0"]
     notes = matrix_tables.write_notes(results, ["orm", "prm_exact"], {})
     assert sum(note.startswith("PRM (exact labels, oracle): trained on labels") for note in notes) == 1
     header, rows = matrix_tables.tabulate_gaps(results, ["orm"])
