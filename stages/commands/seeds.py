@@ -55,18 +55,19 @@ def seeds(
     if not trainings:
         return
     finished = [cell for cell in cells if cell[0] in trainings]
-    tables_of = {cell: problem_accuracies.from_csv(read_result(cell, PROBLEMS_FILE)) for cell in finished}
-    study = seeds_study.assemble(tables_of)
-    report, notes = seeds_study.tabulate(study), seeds_study.write_notes(study)
-    matrix = seeds_matrix.build_cells(study, study.list_verifiers()) if study.is_ood.any() else []
+    study = seeds_study.assemble(
+        {cell: problem_accuracies.from_csv(read_result(cell, PROBLEMS_FILE)) for cell in finished}
+    )
+    report, notes, votes = seeds_study.tabulate(study), seeds_study.write_notes(study), study.list_verifiers()
+    matrix = seeds_matrix.build_cells(study, votes) if study.is_ood.any() else []
     if matrix:
-        report["Gain on majority of the weighted votes, by set"] = seeds_matrix.tabulate(matrix, study.list_verifiers())
+        report["Gain on majority of the weighted votes, by set"] = seeds_matrix.tabulate(matrix, votes)
         notes.append(seeds_matrix.write_note(matrix))
     terminal.print_report(report, notes)
     if out:
         files.write_text(out, tables.format_report(report, notes))
     if pictures:
-        draw_pictures(pictures, [read_result(cell, CURVES_FILE) for cell in finished], matrix, study.list_verifiers())
+        draw_pictures(pictures, [read_result(cell, CURVES_FILE) for cell in finished], matrix, votes)
 
 
 def name_cell(cell: Cell) -> str:
